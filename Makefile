@@ -1,0 +1,59 @@
+# `make demo` and `make test` make their own .venv; all they need is Python 3.11 or later with pip.
+PYTHON ?= python3
+# The tests of real servers wait more than they compute.
+WORKERS ?= 4
+PY := .venv/bin/python
+PATHS := streamkit tests $(wildcard examples benchmarks .ci)
+
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: demo test soak lint types imports coverage check clean
+
+demo: .venv/.demo ## the chat example: prints a URL and a curl line
+	$(PY) examples/flask/app.py
+
+test: .venv/.stamp ## the whole suite, with coverage data for `make coverage`
+	rm -f .coverage .coverage.*
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not soak" --cov --cov-report=
+
+soak: .venv/.stamp ## thousands of streams opened and dropped; minutes
+	$(PY) -m pytest -m soak
+
+lint: .venv/.stamp
+	$(PY) -m ruff format --check $(PATHS)
+	$(PY) -m ruff check $(PATHS)
+	$(PY) .ci/check_sizes.py
+
+types: .venv/.stamp
+	$(PY) -m mypy $(PATHS)
+
+imports: .venv/.stamp
+	.venv/bin/lint-imports
+	$(PY) .ci/check_imports.py
+
+coverage: .venv/.stamp ## reads what the last `make test` measured
+	mkdir -p .cache
+	$(PY) -m coverage json -q -o .cache/coverage.json
+	$(PY) .ci/check_coverage.py .cache/coverage.json
+
+check: lint types imports test coverage
+
+clean:
+	rm -rf .venv .cache .coverage .coverage.*
+
+# Debian's Python comes without ensurepip: there the machine's own pip furnishes the environment.
+# pip 25.1 is the first that knows dependency groups.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "streamkit needs Python 3.11 or later: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv || { $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $@ install pip; }
+	$(PY) -m pip install --quiet --upgrade 'pip>=25.1'
+
+# The demo needs Flask and httpx alone, so it starts in seconds on a fresh clone.
+.venv/.demo: pyproject.toml | .venv/bin/python
+	$(PY) -m pip install --quiet -e '.[flask]' httpx
+	touch $@
+
+.venv/.stamp: pyproject.toml | .venv/bin/python
+	$(PY) -m pip install --quiet -e . --group dev
+	touch .venv/.demo $@
