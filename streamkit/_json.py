@@ -1,0 +1,180 @@
+"""Values to JSON bytes: compact, UTF-8, one line, and the same with orjson or without.
+
+orjson is only a fast path, looked for at first use. It hands over every type on which it has its own idea, and where
+it refuses, or may have hidden a NaN as null, the standard library decides: nothing fails in production that passed
+on a laptop. The one module that may look for a JSON library; it imports no other third-party package for its types.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time
+from enum import Enum
+from functools import cache, lru_cache
+from operator import attrgetter, methodcaller
+from typing import Any
+
+from streamkit.errors import EncodeError
+
+Dumps = Callable[[Any], str | bytes]
+
+# Line ends to str.splitlines() and so to httpx's iter_lines(), though not to JSON, SSE or NDJSON.
+_ESCAPES = ((b"\xc2\x85", rb"\u0085"), (b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"))
+
+# The built-in subclasses come first, read as the standard library reads them: past any method that they override.
+_CONVERSIONS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (int, int.__int__),
+    (float, float.__float__),
+    (dict, lambda mapping: dict(mapping.items())),
+    ((list, tuple, set, frozenset), list),
+    (Enum, attrgetter("value")),
+    ((date, datetime, time), methodcaller("isoformat")),
+)
+_ADVICE = {
+    **dict.fromkeys(("bytes", "bytearray", "memoryview"), "decode it to str first"),
+    "Event": "yield an Event by itself, not inside another value",
+    "coroutine": "await it first",
+    "generator": "make it a list first",
+    "timedelta": "send its total_seconds()",
+}
+
+
+def dumps(obj: object) -> bytes:
+    """Return `obj` as one line of JSON.
+
+    Raises:
+        EncodeError: Something in `obj` is not JSON: bytes, NaN, a lone surrogate, an unknown type, a cycle.
+    """
+    write, option = _orjson()
+    if write is None:
+        line = _standard(obj)
+    else:
+        try:
+            line = write(obj, default, option)
+        except TypeError:  # every refusal of orjson is one
+            line = _standard(obj)
+        else:
+            if line.find(b"null") >= 0:  # a NaN? (find() takes half the time of `in`)
+                line = _standard(obj)
+    return line if line.isascii() else _escaped(line)
+
+
+def encoder(custom: Dumps | None) -> Callable[[object], bytes]:
+    """Return the default encoder, or a user's own with its result and its errors made ours."""
+    if custom is None:
+        return dumps
+
+    def encode(obj: object) -> bytes:
+        if isinstance(obj, bytes | bytearray | memoryview):
+            raise _refused(obj)
+        try:
+            result = custom(obj)
+            text = result if isinstance(result, str) else bytes(memoryview(result)).decode()
+        except Exception as exc:
+            raise EncodeError(type(obj).__name__, f"dumps failed: {exc}") from exc
+        return _escaped(text_bytes(text))
+
+    return encode
+
+
+def as_text(obj: Any) -> str | None:
+    """Return the plain str that `obj` is, or None for what is not text: a lazy translation counts as text."""
+    if isinstance(obj, str):
+        return str.__str__(obj)
+    kind: Any = type(obj)
+    return str(obj) if _is_lazy(kind) else None
+
+
+def text_bytes(text: str) -> bytes:
+    """Return `text` in UTF-8, the only encoding that an event stream may have (WHATWG HTML 9.2.5)."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as exc:
+        code = ord(text[exc.start])
+        raise EncodeError("str", f"the lone surrogate U+{code:04X} cannot be sent as UTF-8") from exc
+
+
+def default(obj: Any) -> Any:  # noqa: PLR0911 - a table, top to bottom
+    """Return what stands for `obj` in JSON, one level deep; raise EncodeError where nothing does."""
+    if (text := as_text(obj)) is not None:
+        return text
+    for kinds, convert in _CONVERSIONS:
+        if isinstance(obj, kinds):
+            return convert(obj)
+    if isinstance(obj, _sent_as_str()):
+        return str(obj)
+    cls = type(obj)
+    if hasattr(cls, "__pydantic_serializer__") and hasattr(cls, "model_dump"):
+        return obj.model_dump(mode="json", by_alias=True)
+    if hasattr(cls, "__attrs_attrs__"):
+        return {field.name: getattr(obj, field.name) for field in cls.__attrs_attrs__}
+    if hasattr(cls, "__struct_fields__") and "msgspec" in sys.modules:
+        ours = (bytes, bytearray, memoryview, datetime, date, time, *_sent_as_str())  # msgspec has other forms for them
+        return sys.modules["msgspec"].to_builtins(obj, builtin_types=ours, enc_hook=default)
+    if is_dataclass(cls) and not hasattr(cls, "not_json"):
+        return {field.name: getattr(obj, field.name) for field in fields(cls)}
+    raise _refused(obj)
+
+
+@cache
+def _sent_as_str() -> tuple[type, ...]:
+    # Imported at first need: they would double the time of `import streamkit`.
+    from decimal import Decimal
+    from pathlib import PurePath
+    from uuid import UUID
+
+    return Decimal, UUID, PurePath
+
+
+def _refused(obj: object) -> EncodeError:
+    name = type(obj).__name__
+    return EncodeError(name, _ADVICE.get(name, "it has no form in JSON; send a str, dict, list or dataclass"))
+
+
+@cache
+def _orjson() -> tuple[Callable[..., bytes] | None, int]:
+    try:
+        import orjson
+    except ImportError:
+        return None, 0
+    passed = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+    return orjson.dumps, passed
+
+
+@cache
+def _standard_encoder() -> Callable[[object], str]:
+    # Made once, as json.dumps() with options builds an encoder at each call. PyPy has only the one in Python.
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        slow = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)
+        return slow.encode
+    encode = make(None, default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda obj: "".join(encode(obj, 0))
+
+
+def _standard(obj: object) -> bytes:
+    try:
+        return text_bytes(_standard_encoder()(obj))
+    except EncodeError:
+        raise
+    except RecursionError as exc:
+        raise EncodeError(type(obj).__name__, "it is nested too deeply or contains itself") from exc
+    except Exception as exc:
+        raise EncodeError(type(obj).__name__, str(exc)) from exc
+
+
+def _escaped(line: bytes) -> bytes:
+    for raw, escape in _ESCAPES:
+        line = line.replace(raw, escape)
+    return line
+
+
+@lru_cache(maxsize=1024)
+def _is_lazy(cls: type) -> bool:
+    # Strings made when they are read: Flask-Babel's, Babel's and Django's.
+    return any(
+        base.__name__ in ("LazyString", "_LazyString", "LazyProxy")
+        or (base.__name__ == "Promise" and base.__module__ == "django.utils.functional")
+        for base in cls.__mro__
+    )

@@ -1,0 +1,83 @@
+"""Everything streamkit raises of its own accord; each carries what a caller needs in order to act.
+
+StreamkitError
+├── InvalidEventError    also a ValueError       an Event that must not be built
+├── EncodeError          also a ValueError       an item that has no bytes in the format
+├── DecodeError          also a ValueError       bytes that are not what the format promises
+│   └── EventTooLargeError                       an event or line over the decoder's limit
+├── NotAcceptableError   also a ValueError       the client takes none of the formats on offer
+├── PipeClosedError      also a BrokenPipeError  the client has left; stop producing
+└── TooManyStreamsError  also a RuntimeError     a limit on open streams is reached
+"""
+
+
+class StreamkitError(Exception):
+    """The base of every error that streamkit raises."""
+
+
+class InvalidEventError(StreamkitError, ValueError):
+    """An `Event` was given a field that no event stream can carry; nothing was built or sent."""
+
+    def __init__(self, field: str, value: object, reason: str) -> None:
+        super().__init__(field, value, reason)
+        self.field, self.value, self.reason = field, value, reason
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.reason}; got {self.value!r:.200}"
+
+
+class EncodeError(StreamkitError, ValueError):
+    """An item cannot be written in its format; the stream that sent it fills in `index`, counted from 0."""
+
+    def __init__(self, item_type: str, detail: str, index: int | None = None) -> None:
+        super().__init__(item_type, detail, index)
+        self.item_type, self.detail, self.index = item_type, detail, index
+
+    def __str__(self) -> str:
+        where = "" if self.index is None else f"item {self.index}: "
+        return f"{where}cannot encode {self.item_type}: {self.detail}"
+
+
+class DecodeError(StreamkitError, ValueError):
+    """A received line or record (`unit`) is not UTF-8 or not JSON; `number` counts them from 1."""
+
+    def __init__(self, unit: str, number: int, detail: str) -> None:
+        super().__init__(unit, number, detail)
+        self.unit, self.number, self.detail = unit, number, detail
+
+    def __str__(self) -> str:
+        return f"{self.unit} {self.number}: {self.detail}"
+
+
+class EventTooLargeError(DecodeError):
+    """An event, line or record grew over the decoder's `max_event_size`; the decoder takes nothing further."""
+
+    def __init__(self, unit: str, number: int, limit: int) -> None:
+        super().__init__(unit, number, f"larger than max_event_size, {limit} bytes")
+        self.args, self.limit = (unit, number, limit), limit
+
+
+class NotAcceptableError(StreamkitError, ValueError):
+    """The request's Accept header names none of the formats; answer 406 with the text of this error."""
+
+    def __init__(self, accept: str, offered: tuple[str, ...]) -> None:
+        super().__init__(accept, offered)
+        self.accept, self.offered = accept, offered
+
+    def __str__(self) -> str:
+        return f"Accept is {self.accept!r:.200}, but this resource is offered as {', '.join(self.offered)}"
+
+
+class PipeClosedError(StreamkitError, BrokenPipeError):
+    """The stream behind a pipe has ended or its client has left; what was put is not sent."""
+
+
+class TooManyStreamsError(StreamkitError, RuntimeError):
+    """As many streams are open as `limit` allows."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the limit of {self.limit} open streams is reached"

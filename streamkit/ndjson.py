@@ -1,0 +1,49 @@
+"""NDJSON, `application/x-ndjson`: one JSON value a line, each line ended by LF, no blank lines, no BOM."""
+
+from streamkit._format import Format
+from streamkit._json import Dumps, encoder
+from streamkit.errors import EncodeError
+from streamkit.sse import _CR, _LF, MISSING, Event
+
+
+class NDJSON(Format):
+    r"""Write every item as one line of JSON.
+
+    An `Event` becomes an object of those of `data`, `event` and `id` that it has; with only a comment or a retry it
+    writes nothing.
+
+    Args:
+        dumps: Your own JSON encoder, returning str or bytes without a line break.
+        media_type: `application/jsonl` is the other name in use.
+
+    The keepalive, an empty line, is off unless asked for: many readers parse every line and fail on it.
+    """
+
+    keepalive = b"\n"
+
+    def __init__(self, *, dumps: Dumps | None = None, media_type: str = "application/x-ndjson") -> None:
+        self.media_type = media_type
+        self._dumps = encoder(dumps)
+
+    def encode(self, item: object) -> bytes:
+        """Return one JSON line.
+
+        Raises:
+            EncodeError: The item is not JSON, or `dumps` wrote a line break.
+        """
+        value = json_value(item)
+        if value is MISSING:
+            return b""
+        line = self._dumps(value)
+        if _LF in line or _CR in line:
+            raise EncodeError(type(item).__name__, "its JSON has a line break; let dumps write one line")
+        return b"%b\n" % line
+
+
+def json_value(item: object) -> object:
+    """Return what JSON formats send for an item: an Event's fields as an object, MISSING if it sends nothing."""
+    if not isinstance(item, Event):
+        return item
+    fields = {"event": item.event, "id": item.id}
+    sent = {name: value for name, value in fields.items() if value is not None}
+    return (sent or MISSING) if item.data is MISSING else {"data": item.data, **sent}

@@ -1,0 +1,194 @@
+"""Event streams, `text/event-stream` (WHATWG HTML 9.2): the `Event` and how it is written.
+
+An Event that could not be sent cannot be built, so encoding fails on data alone. Lines end in LF only, since real
+clients fail on CRLF and on CR. Fields are written in the order comment, event, id, retry, data: a frame that
+begins with `data:` has no other field. A blank line ends a frame that has an id or data and no other, because
+after a comment or a retry by itself some clients would dispatch an event that nobody sent.
+"""
+
+import warnings
+from dataclasses import dataclass, fields
+from enum import Enum
+from functools import cache
+from typing import Any, ClassVar, Final
+
+from streamkit._format import Format
+from streamkit._json import Dumps, as_text, encoder, text_bytes
+from streamkit.errors import InvalidEventError
+
+
+class _Missing(Enum):
+    MISSING = "missing"
+
+
+MISSING: Final = _Missing.MISSING
+
+_LF, _CR = b"\n\r"  # an int is found in bytes in a third of the time that a byte string takes
+
+# The largest delay of a JavaScript timer; client libraries that are given more reconnect at once, in a loop.
+_MAX_RETRY = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Event:
+    """Hold one event as it will be sent, checked when it is built.
+
+    Args:
+        data: Text, or any value that is sent as JSON. Left out, no event is dispatched. `Event("")` is dispatched
+            with empty data and `Event(None)` with JSON's null.
+        event: The event type, one line. Not `error`, which is EventSource's own event for a lost connection.
+        id: The last event ID from here on, one line without NUL; an int is sent in decimal. `""` clears it.
+        retry: The time in milliseconds before the client reconnects, an int from 0 to 2147483647.
+        comment: Text that no client shows, of any number of lines.
+
+    Raises:
+        InvalidEventError: A field cannot be sent, there is none at all, or there is a type without data.
+
+    The browser calls the listeners of `event`, or of `message` where there is none, with `data` and the last id.
+    An Event with an id but no data moves the id only. (WHATWG HTML 9.2.5 and 9.2.6)
+    """
+
+    data: Any
+    event: str | None
+    id: str | None
+    retry: int | None
+    comment: str | None
+
+    not_json: ClassVar[bool] = True  # refused inside another value, where its fields would mean nothing
+
+    def __init__(
+        self,
+        data: Any = MISSING,
+        *,
+        event: str | None = None,
+        id: str | int | None = None,
+        retry: int | None = None,
+        comment: str | None = None,
+    ) -> None:
+        if data is MISSING and event is not None:
+            raise InvalidEventError("event", event, 'without data is dispatched by no client, use data=""')
+        if data is MISSING and id is None and retry is None and comment is None:
+            raise InvalidEventError("data", data, "or another field is needed")
+        put = object.__setattr__  # past the guard of a frozen class
+        put(self, "data", data)
+        put(self, "event", None if event is None else _line("event", event))
+        put(self, "id", None if id is None else _line("id", id))
+        put(self, "retry", None if retry is None else _milliseconds(retry))
+        put(self, "comment", None if comment is None else _text("comment", comment))
+
+    def __repr__(self) -> str:
+        names = ("event", "id", "retry", "comment")
+        shown = [f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None]
+        return f"Event({', '.join(shown if self.data is MISSING else [repr(self.data), *shown])})"
+
+
+def _text(field: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidEventError(field, value, "must be a str")
+    text = str.__str__(value)  # a str subclass may format itself in another way
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise InvalidEventError(field, value, "must not hold a lone surrogate")
+    return text
+
+
+def _line(field: str, value: object) -> str:
+    if type(value) is str and value.isascii() and value.isprintable():
+        return value
+    if field == "id" and isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    text = _text(field, value)
+    if "\n" in text or "\r" in text:
+        raise InvalidEventError(field, value, "must not hold a line break")
+    if field == "id" and "\0" in text:  # 9.2.6: the field would be ignored
+        raise InvalidEventError(field, value, "must not hold NUL")
+    return text
+
+
+def _milliseconds(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_RETRY:
+        raise InvalidEventError("retry", value, f"must be an int of milliseconds from 0 to {_MAX_RETRY}")
+    return int(value)
+
+
+class EventStream(Format):
+    """Write an `Event` as itself, a str as text, everything else as JSON; `bytes` is refused.
+
+    Args:
+        json: Write text as JSON too. What tokens of a language model want: a token that is a lone line break
+            survives in every client, and the page reads `JSON.parse(event.data)`.
+        dumps: Your own JSON encoder, returning str or bytes.
+        media_type: Sent as Content-Type; clients compare it in lower case.
+    """
+
+    keepalive = b":\n"  # no blank line after it: see the module docstring
+    keepalive_by_default = True
+
+    def __init__(
+        self, *, json: bool = False, dumps: Dumps | None = None, media_type: str = "text/event-stream"
+    ) -> None:
+        self.media_type = media_type
+        self._json = json
+        self._dumps = encoder(dumps)
+
+    def encode(self, item: object) -> bytes:
+        """Return the lines of one item; raise EncodeError where its data is neither text nor JSON."""
+        # The common token: `in` on the str and one encode() of one f-string cost half of any other way.
+        if type(item) is str and not self._json and "\n" not in item and "\r" not in item and item.isascii():
+            return f"data: {item}\n\n".encode()
+        if type(item) is dict:
+            if "data" in item and item.keys() <= _FIELDS:
+                _warn_of_dict()
+            lines = self._dumps(item)
+        elif isinstance(item, Event):
+            return self._event(item)
+        else:
+            lines = self._unprefixed(item)
+        return b"data: %b\n\n" % (_prefixed(b"data: ", lines) if _LF in lines or _CR in lines else lines)
+
+    def with_retry(self, frame: bytes, retry: int) -> bytes:
+        """Return the frame with a `retry:` line before its data, unless it has no data or a retry of its own.
+
+        Only inside an event with data is the line safe: openai-python fails on a block that has nothing else.
+        """
+        if frame.startswith(b"data:"):
+            return b"retry: %d\n%b" % (retry, frame)
+        if frame.startswith(b"retry:") or b"\nretry:" in frame:
+            return frame
+        return frame.replace(b"\ndata:", b"\nretry: %d\ndata:" % retry, 1)
+
+    def _event(self, event: Event) -> bytes:
+        head = ""
+        if event.comment is not None:
+            head = f": {_prefixed(b': ', event.comment.encode()).decode()}\n"
+        if event.event is not None:
+            head += f"event: {event.event}\n"
+        if event.id is not None:
+            head += f"id: {event.id}\n"
+        if event.retry is not None:
+            head += f"retry: {event.retry}\n"
+        if event.data is not MISSING:
+            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"data: ", self._unprefixed(event.data)))
+        return (head if event.id is None else f"{head}\n").encode()
+
+    def _unprefixed(self, value: object) -> bytes:
+        text = None if self._json else as_text(value)
+        return self._dumps(value) if text is None else text_bytes(text)
+
+
+_FIELDS = frozenset(field.name for field in fields(Event))
+
+
+def _prefixed(prefix: bytes, text: bytes) -> bytes:
+    # CRLF, CR and LF each end a line and nothing else does (9.2.5).
+    if _CR in text:
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return text.replace(b"\n", b"\n" + prefix)
+
+
+@cache
+def _warn_of_dict() -> None:
+    warnings.warn(
+        "a dict of data, event, id, retry or comment is sent as JSON data, never taken for the fields of an event: "
+        "yield Event(**d) to send an event, or rename a key if JSON is meant",
+        stacklevel=3,
+    )
