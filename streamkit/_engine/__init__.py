@@ -1,0 +1,26 @@
+"""Run a source and hand its bytes to a server: pump -> buffer -> drain.
+
+A pump iterates and closes the source in one task or thread, and encodes each item into a frame. A drain belongs to the
+server's side and takes what is ready. Everything in this package is private: the adapters are its only users.
+
+    policy       the options of a stream, checked when built
+    source       what may be streamed, and how it is closed
+    stream       what one response promises: format, policy, end, errors
+    response     the options and the short answers that all adapters share
+    clock        time, so that tests can own it
+    threads      locks, parking and the cap on pump threads, safe under gevent
+    handoff      the bounded buffer between two sides, each a thread or an event loop
+    async_pump   async sources: one task
+    delivery     one send, awaited to its end whatever cancels the task
+    keepalive    notice that a stream is silent
+    producer     what the pumps that fill a handoff have in common
+    thread_pump  sync sources: one daemon thread
+    loop_pump    async sources whose reader is elsewhere
+    background   one event loop per process for async sources under WSGI
+    bodies       drains that a host iterates: WSGI and Django
+    wsgi_body    which of them a WSGI server gets, and what it is told when there is none
+    twoway       the drain of a host that iterates by `for` or by `async for`, as its server demands
+    serve        the drain that speaks ASGI itself
+    hold, prime  wait for the first item before the response is built
+    _gevent, _flask, _django   what only that package makes necessary
+"""

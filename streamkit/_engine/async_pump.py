@@ -1,0 +1,299 @@
+"""Iterate, encode and close an async source in one asyncio task.
+
+When a batch leaves: an item that took more than 0.5 ms goes before the source is resumed; quick ones gather and go when
+the source suspends, after 1 ms, or when the buffer is full. After a batch the event loop gets a turn, so a source that
+never awaits freezes nobody. One delivery is in flight at a time, and a frame leaves the buffer when its delivery has
+returned: nothing is sent twice and nothing is lost, also when the source raises.
+
+The pump awaits the delivery itself, so a paced token costs no hop to another task. Whatever it awaits between two items
+may be cancelled on behalf of a timeout that the source holds open across its `yield`; that error belongs to the source
+and is thrown into it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+from streamkit._engine.clock import Timer
+from streamkit._engine.delivery import ClientLeft, DeliveryFailed, deliver_whole
+from streamkit._engine.hold import Hold
+from streamkit._engine.keepalive import Keepalive
+from streamkit._engine.source import Resumed, throw_async
+from streamkit._engine.stream import Encode, Stream, logger
+
+SLOW_ITEM = 0.0005
+GATHER = 0.001
+
+Deliver = Callable[[bytes], Awaitable[None]]
+
+
+class AsyncPump:
+    """Runs one async source for one stream, in one `share`th of its buffer; made on the loop it is to run on.
+
+    `first_turn` is done as soon as the source has suspended once (or `grace` seconds have passed, where they are
+    given), has something to send, or has ended. Nothing is delivered before `open`. `over` is done when the source has
+    been closed: True; or has taken longer for it than `cleanup_timeout`: False. `error` is what the stream ended with;
+    None for a clean end and for one that was asked for.
+    """
+
+    def __init__(self, stream: Stream, *, grace: float | None = None, hold: Hold | None = None, share: int = 1) -> None:
+        self.stream = stream
+        self._share = share
+        self._hold = hold
+        self._loop = loop = asyncio.get_running_loop()
+        self._frames: list[bytes] = []
+        self._size = 0
+        self._index = 0
+        self._opened: asyncio.Future[Deliver] = loop.create_future()
+        self._delivering = False
+        self._delivered: asyncio.Future[None] | None = None
+        self._side_task: asyncio.Task[None] | None = None
+        self._gathering = False
+        self._started = False
+        self._stopping = False
+        self._closing = False
+        self.error: BaseException | None = None
+        self._keepalive: Keepalive | None = None
+        self._cleanup_limit: Timer | None = None
+        self.first_turn: asyncio.Future[None] = loop.create_future()
+        self.over: asyncio.Future[bool] = loop.create_future()
+        self.task = loop.create_task(self._run(), context=stream.context)
+        self.task.add_done_callback(lambda _: self._finish(closed=True))
+        if grace is None:
+            loop.call_soon(self._end_first_turn)  # queued behind the task's first step: runs when the source suspends
+        else:
+            loop.call_later(grace, self._end_first_turn)
+
+    # -- from outside --------------------------------------------------------------------------------------------
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the stream was told to end, or found that its client has left."""
+        return self._stopping
+
+    def open(self, deliver: Deliver, *, fillers: bool) -> None:
+        """Let frames go to `deliver` from now on, and with `fillers` also those that keep a silent stream alive."""
+        self._opened.set_result(deliver)
+        self._loop.call_soon(self._flush_aside)
+        if fillers and not self._stopping and not self._closing:
+            self._keepalive = Keepalive(self.stream, self._loop, self._fill)
+
+    def stop(self) -> None:
+        """End the source: CancelledError where it awaits. Harmless when it is ending already."""
+        if not self._stopping:
+            self._stopping = True
+            self._limit_cleanup()
+            if self._started and not self._closing:  # a task that is cancelled before it starts would close nothing
+                self.task.cancel()
+
+    async def finished(self) -> bool:
+        """Wait for the source's cleanup; False, and a log record, when it took longer than `cleanup_timeout`."""
+        return await asyncio.shield(self.over)
+
+    # -- the task ------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        self._started = True
+        try:
+            async with self.stream.around.in_task():
+                await self._run_source()
+        except Exception as exc:
+            if exc is not self.error:
+                self._failed(exc)
+
+    async def _run_source(self) -> None:
+        items: Any = None
+        try:
+            if not self._stopping:
+                items = aiter(self.stream.source)  # type: ignore[arg-type]
+                await self._iterate_to_end(items)
+        except (Exception, asyncio.CancelledError) as exc:
+            self._closing = True
+            self._failed(exc)  # before the source is closed, which may take forever
+        finally:
+            self._closing = True
+            self._limit_cleanup()
+            await self.stream.aclose(items)
+        if self.error is not None:
+            raise self.error  # what the host has put around the source may act on it
+
+    def _failed(self, error: Exception | asyncio.CancelledError) -> None:
+        if isinstance(error, DeliveryFailed):
+            self._delivery_failed(error)
+        elif not self._stopping:
+            self.error = self.error or _as_error(error)
+        elif isinstance(error, Exception):
+            logger.error("Closing %r failed", self.stream.source, exc_info=error)
+
+    async def _iterate_to_end(self, items: AsyncIterator[object]) -> None:
+        """Pull the source dry and send what it gave."""
+        try:
+            first = await self._hold.first_async(items) if self._hold else []
+            await self._iterate(items, first)
+            last = self.stream.end_frame
+        except DeliveryFailed:
+            raise
+        except (Exception, asyncio.CancelledError) as exc:
+            if self._stopping:
+                raise
+            if self._frames and self.first_turn.done():
+                await self._flush()  # what came before the error goes before it
+            last = self.stream.failed(_as_error(exc), self._index)
+        if self._stopping:
+            raise asyncio.CancelledError  # the source swallowed ours
+        if last:
+            self._append(last)
+        while self._frames or self._delivering:
+            await self._flush()
+
+    async def _iterate(self, items: AsyncIterator[object], first: list[object]) -> None:
+        encode = self.stream.encoder()
+        frames, limit = self._frames, max(1, self.stream.policy.buffer_size // self._share)
+        for item in first:
+            self._append(encode(item))
+            if not await self._hand_over(items, encode):
+                return
+        resumed = since = perf_counter()
+        async for item in Resumed(items):
+            if self._stopping:
+                raise asyncio.CancelledError  # the source swallowed ours
+            frame = encode(item)
+            self._index += 1
+            frames.append(frame)
+            self._size += len(frame)
+            now = perf_counter()
+            if now - resumed > SLOW_ITEM or now - since > GATHER or self._size >= limit:
+                if not await self._hand_over(items, encode):
+                    return
+                resumed = since = perf_counter()
+            else:
+                resumed = now
+                if not self._gathering:
+                    self._gathering, since = True, now
+                    self._loop.call_soon(self._source_suspended)
+
+    def _append(self, frame: bytes) -> None:
+        self._frames.append(frame)
+        self._size += len(frame)
+        self._index += 1
+
+    async def _hand_over(self, items: AsyncIterator[object], encode: Encode) -> bool:
+        """Send what there is and give the loop a turn; False when the source has ended meanwhile.
+
+        A cancellation that was meant for the source is thrown into it, and the item it answers with is sent too.
+        """
+        while True:
+            try:
+                await self._flush()
+                await asyncio.sleep(0)
+                break
+            except asyncio.CancelledError as exc:
+                if self._stopping:
+                    raise
+                foreign = exc
+            try:
+                item = await throw_async(items, foreign)
+            except StopAsyncIteration:
+                return False
+            self._append(encode(item))
+        if self._stopping:
+            raise asyncio.CancelledError  # the send swallowed ours
+        return True
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        if not self._opened.done():
+            self._end_first_turn()
+            await asyncio.shield(self._opened)
+        while self._delivering:
+            self._delivered = self._delivered or self._loop.create_future()
+            await asyncio.shield(self._delivered)
+        count = len(self._frames)
+        chunk = self._frames[0] if count == 1 else b"".join(self._frames)
+        kept = None
+        if chunk:
+            self._delivering = True
+            try:
+                kept = await deliver_whole(self._opened.result()(chunk), lambda: self._stopping)
+            finally:
+                self._delivering = False
+                if self._delivered is not None:
+                    self._delivered.set_result(None)
+                    self._delivered = None
+            if self._keepalive is not None:
+                self._keepalive.sent()
+        del self._frames[:count]
+        self._size -= len(chunk)
+        if kept is not None:
+            raise kept
+
+    def _fill(self) -> None:
+        """Send the filler, unless a delivery is under way: then the client is not idle but slow."""
+        if not self._delivering:
+            filler = self.stream.format.keepalive
+            self._frames.append(filler)
+            self._size += len(filler)
+            self._flush_aside()
+
+    def _source_suspended(self) -> None:
+        self._gathering = False
+        if self._frames:
+            self._end_first_turn()
+        self._flush_aside()
+
+    def _flush_aside(self) -> None:
+        """Send from a task of its own: the source is suspended, or silent."""
+        busy = self._delivering or not (self._side_task is None or self._side_task.done())
+        if self._frames and self._opened.done() and not (busy or self._stopping or self._closing):
+            self._side_task = self._loop.create_task(self._flush_all_aside())
+
+    async def _flush_all_aside(self) -> None:
+        try:
+            while self._frames and not self._stopping:
+                await self._flush()
+        except DeliveryFailed as failure:
+            self._delivery_failed(failure)
+
+    def _delivery_failed(self, failure: DeliveryFailed) -> None:
+        if not isinstance(failure, ClientLeft):
+            self.error = failure.__cause__
+        self.stop()
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _limit_cleanup(self) -> None:
+        if self._keepalive is not None:
+            self._keepalive.stop()
+        if self._cleanup_limit is None:
+            timeout = self.stream.policy.cleanup_timeout
+            self._cleanup_limit = self.stream.clock.call_later(self._loop, timeout, self._abandon)
+
+    def _abandon(self) -> None:
+        timeout = self.stream.policy.cleanup_timeout
+        logger.warning("The cleanup of %r did not end within %g s and is abandoned", self.stream.source, timeout)
+        self.task.cancel()
+        self._finish(closed=False)
+
+    def _finish(self, *, closed: bool) -> None:
+        if self._cleanup_limit is not None:
+            self._cleanup_limit.cancel()
+        self._end_first_turn()
+        if not self.over.done():
+            self.over.set_result(closed)
+
+    def _end_first_turn(self) -> None:
+        if not self.first_turn.done():
+            self.first_turn.set_result(None)
+
+
+def _as_error(error: Exception | asyncio.CancelledError) -> Exception:
+    """Return `error`; a cancellation that nobody asked for must not pass for one of ours."""
+    if isinstance(error, Exception):
+        return error
+    unasked = RuntimeError("the source was cancelled from inside")
+    unasked.__cause__ = error
+    return unasked

@@ -1,0 +1,97 @@
+"""Await one send to its end, whatever cancels the task that waits for it.
+
+A task that is cancelled in the middle of `await send(…)` cannot know whether the bytes left. So the send is stepped
+here by hand: most sends return at the first step and cost nothing extra. One that suspends is waited for through a
+future of our own, so that a cancellation reaches us and not the send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Generator
+from types import coroutine
+from typing import Any
+
+
+class DeliveryFailed(Exception):
+    """The server's `send` raised; `__cause__` is what."""
+
+
+class ClientLeft(DeliveryFailed):
+    """The server refused bytes because the client has gone."""
+
+
+async def deliver_whole(sending: Awaitable[None], cancel_wanted: Callable[[], bool]) -> asyncio.CancelledError | None:
+    """Await `sending` to its end.
+
+    Args:
+        sending: A call of the server's `send`.
+        cancel_wanted: Tells whether a cancellation that arrives is meant for the send. If not, the send goes on.
+
+    Returns:
+        The cancellation that is to be raised now that the bytes have left, if one is still standing: one that the
+        send's own timeout had asked for is not.
+
+    Raises:
+        ClientLeft: The send raised OSError, which is how a server says so (ASGI, "Disconnected Client").
+        DeliveryFailed: The send raised anything else, which is no error of the source.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        kept = await _step(sending if inspect.iscoroutine(sending) else _as_coroutine(sending), cancel_wanted)
+    except OSError as exc:
+        raise ClientLeft from exc
+    except Exception as exc:
+        raise DeliveryFailed from exc
+    return kept if task is None or task.cancelling() > before else None
+
+
+async def _as_coroutine(sending: Awaitable[None]) -> None:
+    await sending
+
+
+@coroutine
+def _step(sending: Any, cancel_wanted: Callable[[], bool]) -> Generator[Any, None, asyncio.CancelledError | None]:
+    """Run the coroutine `sending` inside the present task; return a cancellation that was not meant for it."""
+    kept: asyncio.CancelledError | None = None
+    thrown: asyncio.CancelledError | None = None
+    while True:
+        try:
+            awaited = sending.send(None) if thrown is None else sending.throw(thrown)
+        except StopIteration:
+            return kept
+        thrown = None
+        if awaited is not None:
+            awaited._asyncio_future_blocking = False  # what a Task does when it takes over a future it was handed
+        while True:
+            try:
+                yield from _wait(awaited)
+            except asyncio.CancelledError as exc:
+                if cancel_wanted():
+                    thrown = exc
+                    break
+                kept = exc
+            else:
+                break
+
+
+def _wait(awaited: Any) -> Generator[Any, None, None]:
+    """Wait until `awaited` is done (None: one turn of the loop), without being what cancels it."""
+    if awaited is None:
+        yield
+        return
+    if awaited.done():
+        return
+    proxy = asyncio.get_running_loop().create_future()
+
+    def settle(_: object) -> None:
+        if not proxy.done():
+            proxy.set_result(None)
+
+    awaited.add_done_callback(settle)
+    try:
+        yield from proxy
+    finally:
+        awaited.remove_done_callback(settle)

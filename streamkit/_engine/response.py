@@ -1,0 +1,148 @@
+"""What the responses of all adapters have in common: their options, and the answers given instead of a stream.
+
+Each option is a keyword and a class attribute; the keyword wins. A subclass with attributes of its own is how an app
+sets its defaults.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from inspect import getattr_static
+from types import FunctionType
+from typing import Any, NamedTuple, TypedDict
+
+from streamkit._engine.bodies import discard
+from streamkit._engine.clock import SYSTEM, Clock
+from streamkit._engine.policy import StreamPolicy
+from streamkit._engine.prime import Primed
+from streamkit._engine.stream import Stream
+from streamkit._engine.threads import CAP
+from streamkit._format import Format
+from streamkit.errors import NotAcceptableError
+from streamkit.headers import response_headers
+from streamkit.jsonseq import JSONSeq
+from streamkit.ndjson import NDJSON
+from streamkit.negotiation import choose
+from streamkit.sse import EventStream
+
+OnError = Callable[[Exception], object]
+Headers = Mapping[str, str] | list[tuple[str, str]] | None
+
+RETRY_AFTER = (2, 10)
+"""Seconds after which a client that was refused may come back: a range, so that they do not all come at once."""
+
+
+class Answer(NamedTuple):
+    """A short response instead of a stream."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Options(TypedDict, total=False):
+    """The options of a response that may be given as keywords."""
+
+    format: Format | None
+    policy: StreamPolicy | None
+    end: object
+    on_error: OnError | None
+    formats: tuple[Format, ...] | None
+
+
+OPTIONS = tuple(Options.__annotations__)
+
+
+class StreamOptions:
+    """The options of one response, bound to its stream.
+
+    Attributes:
+        format: Turns an item into a frame.
+        policy: How the stream behaves while it runs.
+        end: An item sent after the source has completed, and only then.
+        on_error: Given the exception that ends the source; the item it returns is sent last and the body ends cleanly.
+        formats: What a negotiated response offers, in order of preference.
+    """
+
+    format: Format = EventStream()
+    policy: StreamPolicy = StreamPolicy()
+    end: object = None
+    on_error: OnError | None = None
+    formats: tuple[Format, ...] = ()
+    stream: Stream
+    _clock: Clock = SYSTEM
+
+    def prepare(self, content: object, **given: object) -> None:
+        """Check the content and the options in the view, where a mistake is easiest to find.
+
+        Raises:
+            TypeError: The content cannot be streamed, or an option is of the wrong kind.
+            ValueError: The policy asks for something that a format cannot do.
+            EncodeError: `end` cannot be written in a format.
+        """
+        if unknown := given.keys() - OPTIONS:
+            raise TypeError(f"{type(self).__name__}() has no option {min(unknown)!r}; it takes {', '.join(OPTIONS)}")
+        self._given = {name: value for name, value in given.items() if value is not None}
+        self.stream = content.claim() if isinstance(content, Primed) else Stream(content)
+        self._content = content  # a primed source is closed when nobody holds it any more
+        self.formats = self._option("formats")
+        for format in (*self.formats[1:], *self.formats[:1]) or (self._option("format"),):
+            self._bind(format)
+
+    def negotiate(self, accept: str | None) -> Answer | None:
+        """Bind the format that an Accept header asks for; return the answer 406 where it is none of them.
+
+        Only for a response that has `formats`; any other keeps its one format.
+        """
+        if not self.formats:
+            return None
+        try:
+            self._bind(choose(accept, self.formats))
+        except NotAcceptableError as exc:
+            text = f"{exc}\n".encode()
+            return Answer(406, [("Content-Type", "text/plain; charset=utf-8"), ("Vary", "Accept")], text)
+        return None
+
+    def stream_headers(self, user: Headers = None) -> list[tuple[str, str]]:
+        """Return the headers of the stream, the user's own among them."""
+        return response_headers(self.stream.format, user, vary_accept=bool(self.formats))
+
+    def discard(self) -> None:
+        """Close a source that is never going to be started."""
+        discard(self.stream)
+
+    def _option(self, name: str) -> Any:
+        if name in self._given:
+            return self._given[name]
+        raw = getattr_static(type(self), name)
+        one_argument = isinstance(raw, FunctionType) and raw.__code__.co_argcount == 1
+        return raw if one_argument else getattr(self, name)  # a plain function as class attribute is no method
+
+    def _bind(self, format: Format) -> None:
+        self.stream.bind(
+            format=format,
+            policy=self._option("policy"),
+            end=self._option("end"),
+            on_error=self._option("on_error"),
+            clock=self._clock,
+        )
+
+
+class Negotiated(StreamOptions):
+    """The option of a response whose format the request chooses."""
+
+    formats = (EventStream(), NDJSON(), JSONSeq())
+
+
+def refusal(format: Format, method: str, accept: str | None, headers: list[tuple[str, str]] | None = None) -> Answer:
+    """Return the answer to a stream over the limit; with the stream's own `headers`, where the host has them not yet.
+
+    A browser's EventSource never comes back after a status other than 200, so it gets an empty event stream and the
+    time to reconnect (WHATWG HTML, 9.2.3 and 9.2.6). Any other client gets 503 with Retry-After (RFC 9110, 10.2.3).
+    """
+    seconds = random.uniform(*RETRY_AFTER)  # noqa: S311 - spreads load, guards nothing
+    if method == "GET" and isinstance(format, EventStream) and "text/event-stream" in (accept or "").lower():
+        return Answer(200, headers or response_headers(format), b"retry: %d\n" % (seconds * 1000))
+    text = f"As many streams are open here as allowed ({CAP.limit}); try again later.\n".encode()
+    return Answer(503, [("Content-Type", "text/plain; charset=utf-8"), ("Retry-After", str(round(seconds)))], text)

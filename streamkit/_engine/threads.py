@@ -1,0 +1,146 @@
+"""Threads, locks and parking, safe under gevent; and the cap on pump threads.
+
+A sleeping side is woken through a callable that works from any thread: `Parker.wake` for a thread or greenlet. Locks
+guard a few lines that never wait, so they are the operating system's own also where gevent has patched `threading`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, cast
+
+from streamkit._engine.policy import check_int
+from streamkit.errors import TooManyStreamsError
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+
+class Parker:
+    """Lets one thread sleep until another wakes it.
+
+    A bare lock, since `threading.Event` has code that must not be entered again by a finalizer that interrupts it.
+    """
+
+    __slots__ = ("_latch",)
+
+    def __init__(self) -> None:
+        self._latch = threading.Lock()
+        self._latch.acquire()
+
+    def wake(self) -> None:
+        """End the present sleep, or the next one; from any thread."""
+        with suppress(RuntimeError):  # awake already
+            self._latch.release()
+
+    def park(self, timeout: float | None = None) -> bool:
+        """Sleep until woken; False when `timeout` seconds passed first."""
+        return self._latch.acquire(timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+
+
+def under_gevent() -> bool:
+    """Tell whether gevent has replaced this process's threads with greenlets."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+def new_parker() -> Parker:
+    """Return a parker for the thread or greenlet that calls."""
+    if under_gevent():
+        from streamkit._engine._gevent import GreenletParker
+
+        return GreenletParker()
+    return Parker()
+
+
+def new_lock() -> AbstractContextManager[object]:
+    """Return a lock of the operating system that its holder may take again.
+
+    A finalizer, or a handler of a signal, may run in the middle of any line, and may close the very stream on which
+    that line works.
+    """
+    if under_gevent():
+        from streamkit._engine._gevent import native_lock
+
+        return native_lock()
+    return threading.RLock()
+
+
+class ThreadCap:
+    """Counts the pump threads of this process and refuses one too many; a forked child has none and counts anew."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._pid = 0
+        self._forget_parent()
+
+    def _forget_parent(self) -> None:
+        if self._pid != os.getpid():
+            self._pid, self._taken, self._lock = os.getpid(), 0, threading.Lock()
+
+    @property
+    def full(self) -> bool:
+        """Whether the next stream would be refused."""
+        return self.taken >= self.limit
+
+    @property
+    def taken(self) -> int:
+        """How many pump threads there are now."""
+        self._forget_parent()
+        return self._taken
+
+    def acquire(self) -> None:
+        """Count one thread more.
+
+        Raises:
+            TooManyStreamsError: There are `limit` already.
+        """
+        self._forget_parent()
+        with self._lock:
+            if self._taken >= self.limit:
+                raise TooManyStreamsError(self.limit)
+            self._taken += 1
+
+    def release(self) -> None:
+        """Count one thread less."""
+        with self._lock:
+            self._taken -= 1
+
+
+CAP = ThreadCap(1_000)
+
+
+def set_max_threads(limit: int) -> None:
+    """Set how many sync sources of this process may be pumped by a thread of their own at a time.
+
+    1,000 unless set: each costs a stack and a share of the scheduler. A stream over the limit is refused before its
+    head: a browser's EventSource is told when to come back, any other client gets 503 with Retry-After.
+
+    Args:
+        limit: Threads, at least 1. Streams already open stay open.
+
+    Raises:
+        ValueError: `limit` is not an int of at least 1.
+    """
+    check_int("max_threads", limit)
+    CAP.limit = limit
+
+
+def running_loop() -> AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, if one does; without loading asyncio."""
+    asyncio = sys.modules.get("asyncio")
+    try:
+        return None if asyncio is None else cast("AbstractEventLoop", asyncio.get_running_loop())
+    except RuntimeError:
+        return None
+
+
+def start_thread(run: Callable[[], object], name: str) -> threading.Thread:
+    """Start a daemon thread, or a greenlet under gevent; it never keeps the process alive."""
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread
