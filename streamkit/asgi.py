@@ -1,0 +1,155 @@
+"""Streaming responses for plain ASGI 3: each is an ASGI app.
+
+    async def app(scope, receive, send):
+        await EventStreamResponse(tokens())(scope, receive, send)
+
+The runtime is asyncio. Sync sources run in a thread of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Unpack
+
+from streamkit._engine.prime import primed
+from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal
+from streamkit._engine.serve import Message, Receive, Send, check_asyncio, serve
+from streamkit.errors import TooManyStreamsError
+from streamkit.headers import last_event_id_of
+from streamkit.jsonseq import JSONSeq
+from streamkit.ndjson import NDJSON
+from streamkit.sse import EventStream
+from streamkit.text import TextStream
+
+__all__ = [
+    "EventStreamResponse",
+    "JSONSeqResponse",
+    "NDJSONResponse",
+    "NegotiatedResponse",
+    "TextStreamResponse",
+    "last_event_id",
+    "primed",
+]
+
+Scope = Message
+
+
+def last_event_id(scope: Scope) -> str | None:
+    """Return the id after which the client wants to go on, or None for a client that starts anew.
+
+    The header Last-Event-ID (WHATWG HTML, 9.2.4), else the query parameter `last_event_id`.
+    """
+    return last_event_id_of(header(scope, b"last-event-id"), scope.get("query_string", b""))
+
+
+async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
+    options: StreamOptions,
+    status: int,
+    headers: Callable[[], list[tuple[str, str]]],
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Answer one request with the stream, or with why there is none.
+
+    Args:
+        options: Of the response.
+        status: The status code.
+        headers: Returns the headers of the stream, once its format is known.
+        scope: Of the request, with the two callables of an ASGI app.
+        receive: See `scope`.
+        send: See `scope`.
+
+    Raises:
+        RuntimeError: The request is not HTTP, or the server does not run on asyncio.
+        Exception: What the source raised.
+    """
+    if scope["type"] != "http":
+        raise RuntimeError(
+            f"a stream answers HTTP requests, and this is {scope['type']!r}: over a WebSocket, send the items yourself"
+        )
+    check_asyncio()
+    method, accept = scope["method"], accepted(scope)
+    answer = options.negotiate(accept)
+    if answer is None:
+        answer = Answer(status, headers(), b"")
+        if method != "HEAD":
+            try:
+                await serve(options.stream, _start(answer), receive, send)
+                return
+            except TooManyStreamsError:
+                answer = refusal(options.stream.format, method, accept, answer.headers)
+    options.discard()
+    await send(_start(answer))
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+def _start(answer: Answer) -> Message:
+    return {"type": "http.response.start", "status": answer.status, "headers": raw_headers(answer.headers)}
+
+
+def accepted(scope: Scope) -> str | None:
+    """Return the Accept header of a request."""
+    raw = header(scope, b"accept")
+    return None if raw is None else raw.decode("latin-1")
+
+
+def raw_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI carries them: lower-case bytes."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """Return the value of a request header, several joined by a comma."""
+    values = [value for key, value in scope["headers"] if key == name]
+    return b", ".join(values) if values else None
+
+
+class _Response(StreamOptions):
+    """A stream as an ASGI app; the arguments are those of the responses in `streamkit.wsgi`."""
+
+    def __init__(
+        self,
+        content: object,
+        status: int = 200,
+        headers: Headers = None,
+        *,
+        request: Scope | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        self.prepare(content, **options)
+        self.status = status
+        self.headers = headers
+        self.stream_headers(headers)  # a bad header fails here, in the view
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await respond(self, self.status, lambda: self.stream_headers(self.headers), scope, receive, send)
+
+
+class EventStreamResponse(_Response):
+    """Server-sent events (WHATWG HTML, 9.2)."""
+
+    format = EventStream()
+
+
+class NDJSONResponse(_Response):
+    """One JSON value a line."""
+
+    format = NDJSON()
+
+
+class JSONSeqResponse(_Response):
+    """A JSON text sequence (RFC 7464)."""
+
+    format = JSONSeq()
+
+
+class TextStreamResponse(_Response):
+    """Plain text as it comes."""
+
+    format = TextStream()
+
+
+class NegotiatedResponse(_Response, Negotiated):
+    """The format that the Accept header asks for; 406 where it is none of `formats`."""

@@ -1,0 +1,139 @@
+"""Streaming responses for Flask; the arguments are those of the responses in `streamkit.wsgi`.
+
+`request`, `session`, `g` and `current_app` work in the source, sync or async, without `stream_with_context`. It runs in
+contexts of its own: an app context with a copy of `g`, and a copy of the request context, pushed where the source runs
+and popped when it has been closed. So teardown functions run twice: for the request when the view has returned, for the
+stream when it ends. The source starts after the first of the two, and so finds in `g` only what that has left there; a
+primed one starts within the view. What it writes to `session` is not saved: the cookie left with the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Unpack
+
+import flask
+from werkzeug.datastructures import Headers
+
+from streamkit._engine._flask import FlaskSurroundings
+from streamkit._engine.prime import Primed, prime
+from streamkit._engine.response import Negotiated, Options, StreamOptions
+from streamkit._engine.stream import Stream
+from streamkit._engine.twoway import TwoWayBody
+from streamkit._engine.wsgi_body import refused
+from streamkit.headers import SERVERS_OWN, last_event_id_of
+from streamkit.jsonseq import JSONSeq
+from streamkit.ndjson import NDJSON
+from streamkit.sse import EventStream
+from streamkit.text import TextStream
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = [
+    "EventStreamResponse",
+    "JSONSeqResponse",
+    "NDJSONResponse",
+    "NegotiatedResponse",
+    "TextStreamResponse",
+    "last_event_id",
+    "primed",
+]
+
+
+def last_event_id(request: flask.Request) -> str | None:
+    """Return the id after which the client wants to go on, or None for a client that starts anew."""
+    return last_event_id_of(request.headers.get("Last-Event-ID"), request.query_string)
+
+
+def primed(source: object, timeout: float = 5.0) -> Primed:
+    """Start `source` now and wait for its first item, as in `streamkit.wsgi`; in an async view, await the result."""
+    return prime(source, timeout, None, FlaskSurroundings())  # no loop: that of an async view ends with the view
+
+
+class _Response(StreamOptions, flask.Response):
+    """A stream as Flask's own response: status, headers and cookies may change until the server is answered."""
+
+    stream: Stream  # type: ignore[assignment]  # werkzeug's is for writing into a body
+
+    def __init__(
+        self,
+        content: object,
+        status: int | str | None = None,
+        headers: Any = None,
+        *,
+        request: flask.Request | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        self.prepare(content, **options)
+        self.stream.around = FlaskSurroundings()
+        environ = (request or flask.request).environ if request or flask.has_request_context() else None
+        if answer := self.negotiate(environ.get("HTTP_ACCEPT") if environ else None):
+            status, headers = answer.status, answer.headers
+        ours = Headers(self.stream_headers(Headers(headers).to_wsgi_list()))
+        # Compressors would hold frames back, but not of what has an encoding; this one never reaches the wire.
+        self._shielded = "Content-Encoding" not in ours
+        ours.setdefault("Content-Encoding", "identity")
+        self._body = TwoWayBody(self.stream, environ)
+        flask.Response.__init__(self, self._body, status, ours)
+        self.implicit_sequence_conversion = False  # whoever looks at `data` must not read a stream to its end
+        self.call_on_close(self._body.close)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request; a body that a hook has put in the place of the stream is sent instead."""
+        known = self.stream.format.media_type
+        self._body.environ = environ
+        answer = refused(self, environ)
+        if self.headers.get("Content-Type") == known:
+            self.headers["Content-Type"] = self.stream.format.media_type
+        if answer is not None and not self.is_sequence:
+            self.status_code = answer.status
+            self.headers.update([(name, value) for name, value in answer.headers if name != "Vary"])
+            self.set_data(answer.body)
+        if self.is_sequence or environ["REQUEST_METHOD"] == "HEAD":
+            self._body.close()
+        return super().__call__(environ, start_response)
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """Return the headers for the wire."""
+        headers = super().get_wsgi_headers(environ)
+        for name in () if self.is_sequence else SERVERS_OWN:
+            headers.remove(name)
+        if self._shielded and headers.get("Content-Encoding") == "identity":
+            headers.remove("Content-Encoding")  # RFC 9110, 8.4.1
+        return headers
+
+    def freeze(self) -> None:
+        """Refuse: a stream may never end."""
+        raise RuntimeError("a stream cannot be frozen: look at response.is_streamed first")
+
+    def add_etag(self, overwrite: bool = False, weak: bool = False) -> None:
+        """Leave a stream without one: its bytes are not known yet."""
+
+
+class EventStreamResponse(_Response):
+    """Server-sent events (WHATWG HTML, 9.2)."""
+
+    format = EventStream()
+
+
+class NDJSONResponse(_Response):
+    """One JSON value a line."""
+
+    format = NDJSON()
+
+
+class JSONSeqResponse(_Response):
+    """A JSON text sequence (RFC 7464)."""
+
+    format = JSONSeq()
+
+
+class TextStreamResponse(_Response):
+    """Plain text as it comes."""
+
+    format = TextStream()
+
+
+class NegotiatedResponse(_Response, Negotiated):
+    """The format that the Accept header asks for; 406 where it is none of `formats`."""

@@ -1,0 +1,132 @@
+"""Streaming responses for plain WSGI (PEP 3333): each is a WSGI app.
+
+    def application(environ, start_response):
+        return EventStreamResponse(tokens())(environ, start_response)
+
+Async sources run on one event loop of the process, in a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Unpack
+
+from streamkit._engine.prime import primed
+from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal
+from streamkit._engine.wsgi_body import wsgi_body
+from streamkit.errors import TooManyStreamsError
+from streamkit.headers import last_event_id_of
+from streamkit.jsonseq import JSONSeq
+from streamkit.ndjson import NDJSON
+from streamkit.sse import EventStream
+from streamkit.text import TextStream
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = [
+    "EventStreamResponse",
+    "JSONSeqResponse",
+    "NDJSONResponse",
+    "NegotiatedResponse",
+    "TextStreamResponse",
+    "last_event_id",
+    "primed",
+]
+
+
+def last_event_id(environ: WSGIEnvironment) -> str | None:
+    """Return the id after which the client wants to go on, or None for a client that starts anew.
+
+    The header Last-Event-ID (WHATWG HTML, 9.2.4), else the query parameter `last_event_id`.
+    """
+    return last_event_id_of(environ.get("HTTP_LAST_EVENT_ID"), environ.get("QUERY_STRING", ""))
+
+
+class _Response(StreamOptions):
+    """A stream as a WSGI app.
+
+    Args:
+        content: Any iterable or async iterable of items; or the result of `primed`.
+        status: The status code.
+        headers: The user's headers; they win over ours, except those that frame the body, which the server owns.
+        request: The WSGI environ, where the response is built before it is called; not needed.
+        format: Turns an item into a frame.
+        policy: How the stream behaves while it runs.
+        end: An item sent after the source has completed, and only then. A browser reconnects when a stream ends, so
+            say `end=Event("", event="done")` and let the page close its EventSource on it.
+        on_error: Given the exception that ends the source; the item it returns is sent last. Without it the connection
+            is cut, so that no client takes half an answer for a whole one.
+
+    Raises:
+        TypeError: The content cannot be streamed, or an option is of the wrong kind.
+        ValueError: A header holds a line break, or the policy asks for something that the format cannot do.
+        EncodeError: `end` cannot be written in this format.
+    """
+
+    def __init__(
+        self,
+        content: object,
+        status: int = 200,
+        headers: Headers = None,
+        *,
+        request: WSGIEnvironment | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        self.prepare(content, **options)
+        self.status = HTTPStatus(status)
+        self.headers = headers
+        self.stream_headers(headers)  # a bad header fails here, in the view
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        accept, method = environ.get("HTTP_ACCEPT"), environ.get("REQUEST_METHOD", "GET")
+        if (answer := self.negotiate(accept)) is not None:
+            return self._answer(answer, start_response)
+        if method == "HEAD":
+            return self._answer(Answer(self.status, self.stream_headers(self.headers), b""), start_response)
+        try:
+            body = wsgi_body(self.stream, environ)
+        except TooManyStreamsError:
+            headers = self.stream_headers(self.headers)
+            return self._answer(refusal(self.stream.format, method, accept, headers), start_response)
+        start_response(_line(self.status), self.stream_headers(self.headers))
+        return body
+
+    def _answer(self, answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+        self.discard()
+        start_response(_line(answer.status), answer.headers)
+        return [answer.body] if answer.body else []
+
+
+def _line(status: int) -> str:
+    return f"{int(status)} {HTTPStatus(status).phrase}"
+
+
+class EventStreamResponse(_Response):
+    """Server-sent events (WHATWG HTML, 9.2)."""
+
+    format = EventStream()
+
+
+class NDJSONResponse(_Response):
+    """One JSON value a line."""
+
+    format = NDJSON()
+
+
+class JSONSeqResponse(_Response):
+    """A JSON text sequence (RFC 7464)."""
+
+    format = JSONSeq()
+
+
+class TextStreamResponse(_Response):
+    """Plain text as it comes."""
+
+    format = TextStream()
+
+
+class NegotiatedResponse(_Response, Negotiated):
+    """The format that the Accept header asks for; 406 where it is none of `formats`."""
