@@ -1,0 +1,22 @@
+"""Markers and their rules for all tests; fixtures live beside the tests that use them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract import matrix
+from tests.rig import requirements
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers that have code of their own, and the writer of docs/contract.md."""
+    config.addinivalue_line("markers", "promise(promise): one row of docs/contract.md")
+    matrix.register(config)
+    config.addinivalue_line(
+        "markers", "needs(*parts): skip, or fail with STREAMKIT_REQUIRE_ALL=1, what is not installed"
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip or fail what cannot run here."""
+    requirements.check(item)

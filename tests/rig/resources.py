@@ -1,0 +1,42 @@
+"""Count what this process holds: threads, tasks, file descriptors, memory, generators that were never closed.
+
+Everything is read from the interpreter and the operating system, so it holds for any server and any number of event
+loops. Only generators of the served scenarios count: a framework may keep generators of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import types
+from dataclasses import dataclass
+
+import psutil
+
+_SOURCES = "scenarios.py"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one process holds; `rss` in bytes, the rest are counts."""
+
+    threads: int
+    tasks: int
+    fds: int
+    rss: int
+    generators: int
+
+
+def snapshot() -> Resources:
+    """Collect garbage, then count."""
+    gc.collect()
+    process = psutil.Process()
+    tasks = generators = 0
+    for thing in gc.get_objects():
+        if isinstance(thing, asyncio.Task):
+            tasks += not thing.done()
+        elif isinstance(thing, types.GeneratorType):
+            generators += thing.gi_frame is not None and thing.gi_code.co_filename.endswith(_SOURCES)
+        elif isinstance(thing, types.AsyncGeneratorType):
+            generators += thing.ag_frame is not None and thing.ag_code.co_filename.endswith(_SOURCES)
+    return Resources(process.num_threads(), tasks, process.num_fds(), process.memory_info().rss, generators)

@@ -1,0 +1,131 @@
+"""A second way into a served process, beside its HTTP server: a Unix socket that answers from a thread of its own.
+
+A server with one worker thread cannot answer a second request while a stream is open, and what it holds is not to be
+disturbed by asking. The thread also ends the server's process group when the test run is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.rig.recorder import recorder
+from tests.rig.resources import Resources, snapshot
+from tests.rig.stream import Stalled
+
+ADDRESS = "STREAMKIT_RIG_SIDEDOOR"
+OWNER = "STREAMKIT_RIG_OWNER"
+
+
+def _answer(order: dict[str, Any]) -> Any:
+    match order["do"]:
+        case "state":
+            return recorder.state()
+        case "resources":
+            return asdict(snapshot())
+        case "reset":
+            return recorder.reset()
+        case "allow":
+            return recorder.allow(order["items"])
+        case "pid":
+            return os.getpid()
+        case unknown:
+            return f"unknown order {unknown!r}"
+
+
+def _serve(listener: socket.socket, owner: int) -> None:
+    listener.settimeout(2.0)
+    while True:
+        try:
+            caller, _ = listener.accept()
+        except TimeoutError:
+            if not _alive(owner):
+                os.killpg(os.getpgrp(), signal.SIGKILL)
+            continue
+        with caller:
+            caller.settimeout(5.0)
+            with caller.makefile("rwb") as lines:
+                lines.write(json.dumps(_answer(json.loads(lines.readline()))).encode() + b"\n")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def open_side_door() -> None:
+    """Answer at the address in the environment, where there is one; called by each served application module."""
+    recorder.watch_logs()
+    address = os.environ.get(ADDRESS)
+    if address is None:
+        return
+    Path(address).unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen(16)
+    owner = int(os.environ[OWNER])
+    threading.Thread(target=_serve, args=(listener, owner), name="rig-side-door", daemon=True).start()
+
+
+@dataclass(frozen=True)
+class SideDoor:
+    """Ask a served process; `path` None means this very process."""
+
+    path: str | None = None
+
+    def ask(self, do: str, **details: Any) -> Any:
+        """Send one order and return the answer."""
+        if self.path is None:
+            return _answer({"do": do, **details})
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.settimeout(10.0)
+            caller.connect(self.path)
+            with caller.makefile("rwb") as lines:
+                lines.write(json.dumps({"do": do, **details}).encode() + b"\n")
+                lines.flush()
+                return json.loads(lines.readline())
+
+    def reset(self) -> None:
+        """Forget all records and logs."""
+        self.ask("reset")
+
+    def allow(self, items: int) -> None:
+        """Let gated streams yield `items` items in all."""
+        self.ask("allow", items=items)
+
+    def streams(self) -> list[dict[str, Any]]:
+        """Return the records of streams that began since the reset."""
+        return list(self.ask("state")["streams"])
+
+    def logs(self) -> list[dict[str, Any]]:
+        """Return what streamkit logged since the reset."""
+        return list(self.ask("state")["logs"])
+
+    def resources(self) -> Resources:
+        """Count what the process holds."""
+        return Resources(**self.ask("resources"))
+
+    def wait_for(
+        self, ready: Callable[[dict[str, Any]], bool], within: float = 5.0, *, what: str = "the state"
+    ) -> dict[str, Any]:
+        """Return the first record that is `ready`, asked again until `within` seconds have passed."""
+        until = time.monotonic() + within
+        while True:
+            streams = self.streams()
+            for record in streams:
+                if ready(record):
+                    return record
+            if time.monotonic() > until:
+                raise Stalled(f"no sign of {what} within {within} s: {streams}")
+            time.sleep(0.02)
