@@ -4,7 +4,11 @@ This module is the part that is the same under every framework; the responses ar
 `.starlette`, `.fastapi`, `.wsgi` and `.asgi`. Importing it loads the standard library alone, and not asyncio.
 """
 
+from streamkit._engine.life import StreamStats
+from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
+from streamkit._engine.register import Stats, close_streams, drain, stats
+from streamkit._engine.signals import drain_on_signals
 from streamkit._engine.threads import set_max_threads
 from streamkit._format import Format
 from streamkit.decode import EventDecoder, JSONSeqDecoder, NDJSONDecoder
@@ -15,6 +19,7 @@ from streamkit.errors import (
     InvalidEventError,
     NotAcceptableError,
     PipeClosedError,
+    StreamCutError,
     StreamkitError,
     TooManyStreamsError,
 )
@@ -40,9 +45,17 @@ __all__ = [
     "NotAcceptableError",
     "Pipe",
     "PipeClosedError",
+    "Stats",
+    "StreamCutError",
+    "StreamLimit",
     "StreamPolicy",
+    "StreamStats",
     "StreamkitError",
     "TextStream",
     "TooManyStreamsError",
+    "close_streams",
+    "drain",
+    "drain_on_signals",
     "set_max_threads",
+    "stats",
 ]

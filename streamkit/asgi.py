@@ -75,10 +75,11 @@ async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
         answer = Answer(status, headers(), b"")
         if method != "HEAD":
             try:
+                options.stream.life.asked_by(method, accept)
                 await serve(options.stream, _start(answer), receive, send)
                 return
-            except TooManyStreamsError:
-                answer = refusal(options.stream.format, method, accept, answer.headers)
+            except TooManyStreamsError as exc:
+                answer = refusal(options.stream.format, method, accept, exc.limit, answer.headers)
     options.discard()
     await send(_start(answer))
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})

@@ -6,9 +6,12 @@ StreamkitError
 ├── DecodeError          also a ValueError       bytes that are not what the format promises
 │   └── EventTooLargeError                       an event or line over the decoder's limit
 ├── NotAcceptableError   also a ValueError       the client takes none of the formats on offer
+├── StreamCutError       also a ConnectionResetError  a stream that had to end before it was whole
 ├── PipeClosedError      also a BrokenPipeError  the client has left; stop producing
 └── TooManyStreamsError  also a RuntimeError     a limit on open streams is reached
 """
+
+import errno
 
 
 class StreamkitError(Exception):
@@ -70,6 +73,20 @@ class NotAcceptableError(StreamkitError, ValueError):
 
 class PipeClosedError(StreamkitError, BrokenPipeError):
     """The stream behind a pipe has ended or its client has left; what was put is not sent."""
+
+
+class StreamCutError(StreamkitError, ConnectionResetError):
+    """A stream had to end before it was whole, for `reason`; raised to the server, so that it cuts the connection.
+
+    Servers take it for a client that has left, most without a record in their log.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.errno, self.reason = errno.ECONNRESET, reason
+
+    def __str__(self) -> str:
+        return f"the stream was cut: {self.reason}"
 
 
 class TooManyStreamsError(StreamkitError, RuntimeError):

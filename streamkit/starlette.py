@@ -95,8 +95,7 @@ class _Response(StreamOptions, StreamingResponse):
     @body_iterator.setter
     def body_iterator(self, chunks: Chunks) -> None:
         self._chunks, self.formats, self._defaults = chunks, (), []  # the bytes have their format and headers
-        self.stream = self.stream.relayed(as_bytes(chunks, self.charset))
-        self.stream.interval = None  # the fillers come with the bytes
+        self.stream = self.stream.wrapped(as_bytes(chunks, self.charset))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -88,9 +88,9 @@ class _Response(StreamOptions):
             return self._answer(Answer(self.status, self.stream_headers(self.headers), b""), start_response)
         try:
             body = wsgi_body(self.stream, environ)
-        except TooManyStreamsError:
+        except TooManyStreamsError as exc:
             headers = self.stream_headers(self.headers)
-            return self._answer(refusal(self.stream.format, method, accept, headers), start_response)
+            return self._answer(refusal(self.stream.format, method, accept, exc.limit, headers), start_response)
         start_response(_line(self.status), self.stream_headers(self.headers))
         return body
 

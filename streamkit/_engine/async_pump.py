@@ -13,21 +13,20 @@ and is thrown into it there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import Any
 
 from streamkit._engine.clock import Timer
-from streamkit._engine.delivery import ClientLeft, DeliveryFailed, deliver_whole
+from streamkit._engine.delivery import ClientLeft, DeliveryFailed
 from streamkit._engine.hold import Hold
-from streamkit._engine.keepalive import Keepalive
-from streamkit._engine.source import Resumed, throw_async
-from streamkit._engine.stream import Encode, Stream, logger
+from streamkit._engine.outlet import Deliver, Outlet
+from streamkit._engine.register import logger
+from streamkit._engine.source import Resumed, as_error, throw_async
+from streamkit._engine.stream import Encode, Stream
 
 SLOW_ITEM = 0.0005
 GATHER = 0.001
-
-Deliver = Callable[[bytes], Awaitable[None]]
 
 
 class AsyncPump:
@@ -36,7 +35,7 @@ class AsyncPump:
     `first_turn` is done as soon as the source has suspended once (or `grace` seconds have passed, where they are
     given), has something to send, or has ended. Nothing is delivered before `open`. `over` is done when the source has
     been closed: True; or has taken longer for it than `cleanup_timeout`: False. `error` is what the stream ended with;
-    None for a clean end and for one that was asked for.
+    None for a clean end and for one that was asked for. `completed` tells that everything was delivered, to the end.
     """
 
     def __init__(self, stream: Stream, *, grace: float | None = None, hold: Hold | None = None, share: int = 1) -> None:
@@ -44,19 +43,14 @@ class AsyncPump:
         self._share = share
         self._hold = hold
         self._loop = loop = asyncio.get_running_loop()
-        self._frames: list[bytes] = []
-        self._size = 0
-        self._index = 0
-        self._opened: asyncio.Future[Deliver] = loop.create_future()
-        self._delivering = False
-        self._delivered: asyncio.Future[None] | None = None
+        self._out = Outlet(stream, loop)
         self._side_task: asyncio.Task[None] | None = None
         self._gathering = False
         self._started = False
         self._stopping = False
         self._closing = False
+        self.completed = False
         self.error: BaseException | None = None
-        self._keepalive: Keepalive | None = None
         self._cleanup_limit: Timer | None = None
         self.first_turn: asyncio.Future[None] = loop.create_future()
         self.over: asyncio.Future[bool] = loop.create_future()
@@ -74,20 +68,35 @@ class AsyncPump:
         """Whether the stream was told to end, or found that its client has left."""
         return self._stopping
 
-    def open(self, deliver: Deliver, *, fillers: bool) -> None:
-        """Let frames go to `deliver` from now on, and with `fillers` also those that keep a silent stream alive."""
-        self._opened.set_result(deliver)
+    def open(self, deliver: Deliver, *, to_server: bool) -> None:
+        """Let frames go to `deliver` from now on: the server's own `send`, or what takes them elsewhere."""
+        running = not self._stopping and not self._closing
+        self._out.open(deliver, self._fill if to_server and running else None)
         self._loop.call_soon(self._flush_aside)
-        if fillers and not self._stopping and not self._closing:
-            self._keepalive = Keepalive(self.stream, self._loop, self._fill)
 
-    def stop(self) -> None:
-        """End the source: CancelledError where it awaits. Harmless when it is ending already."""
-        if not self._stopping:
-            self._stopping = True
+    def stop(self, *, patiently: bool = False) -> None:
+        """End the source: CancelledError where it awaits. Harmless when it is ending already.
+
+        With `patiently` a delivery that is under way goes on, until a second call without it.
+        """
+        first, self._stopping = not self._stopping, True
+        if not patiently:
+            self._out.give_up(besides=self.task if first else None)  # which is cancelled below
+        if first:
             self._limit_cleanup()
             if self._started and not self._closing:  # a task that is cancelled before it starts would close nothing
                 self.task.cancel()
+
+    async def flush_last(self, last: bytes) -> None:
+        """Deliver what was encoded before the source was stopped, and then `last`; from the server's task.
+
+        Raises:
+            DeliveryFailed: The server's `send` raised.
+            CancelledError: `stop` has given the delivery up.
+        """
+        self._out.frames.append(last)
+        self._out.size += len(last)
+        await self._out.flush()
 
     async def finished(self) -> bool:
         """Wait for the source's cleanup; False, and a log record, when it took longer than `cleanup_timeout`."""
@@ -124,7 +133,7 @@ class AsyncPump:
         if isinstance(error, DeliveryFailed):
             self._delivery_failed(error)
         elif not self._stopping:
-            self.error = self.error or _as_error(error)
+            self.error = self.error or as_error(error)
         elif isinstance(error, Exception):
             logger.error("Closing %r failed", self.stream.source, exc_info=error)
 
@@ -139,21 +148,22 @@ class AsyncPump:
         except (Exception, asyncio.CancelledError) as exc:
             if self._stopping:
                 raise
-            if self._frames and self.first_turn.done():
+            if self._out.frames and self.first_turn.done():
                 await self._flush()  # what came before the error goes before it
-            last = self.stream.failed(_as_error(exc), self._index)
+            last = self.stream.failed(as_error(exc), self._out.index)
         if self._stopping:
             raise asyncio.CancelledError  # the source swallowed ours
         if last:
-            self._append(last)
-        while self._frames or self._delivering:
+            self._out.append(last)
+        while self._out.frames or self._out.delivering:
             await self._flush()
+        self.completed = True
 
     async def _iterate(self, items: AsyncIterator[object], first: list[object]) -> None:
         encode = self.stream.encoder()
-        frames, limit = self._frames, max(1, self.stream.policy.buffer_size // self._share)
+        out, frames, limit = self._out, self._out.frames, max(1, self.stream.policy.buffer_size // self._share)
         for item in first:
-            self._append(encode(item))
+            self._out.append(encode(item))
             if not await self._hand_over(items, encode):
                 return
         resumed = since = perf_counter()
@@ -161,11 +171,11 @@ class AsyncPump:
             if self._stopping:
                 raise asyncio.CancelledError  # the source swallowed ours
             frame = encode(item)
-            self._index += 1
             frames.append(frame)
-            self._size += len(frame)
+            out.size += len(frame)
+            out.index += 1
             now = perf_counter()
-            if now - resumed > SLOW_ITEM or now - since > GATHER or self._size >= limit:
+            if now - resumed > SLOW_ITEM or now - since > GATHER or out.size >= limit:
                 if not await self._hand_over(items, encode):
                     return
                 resumed = since = perf_counter()
@@ -174,11 +184,6 @@ class AsyncPump:
                 if not self._gathering:
                     self._gathering, since = True, now
                     self._loop.call_soon(self._source_suspended)
-
-    def _append(self, frame: bytes) -> None:
-        self._frames.append(frame)
-        self._size += len(frame)
-        self._index += 1
 
     async def _hand_over(self, items: AsyncIterator[object], encode: Encode) -> bool:
         """Send what there is and give the loop a turn; False when the source has ended meanwhile.
@@ -198,7 +203,7 @@ class AsyncPump:
                 item = await throw_async(items, foreign)
             except StopAsyncIteration:
                 return False
-            self._append(encode(item))
+            self._out.append(encode(item))
         if self._stopping:
             raise asyncio.CancelledError  # the send swallowed ours
         return True
@@ -206,54 +211,33 @@ class AsyncPump:
     # -- sending -------------------------------------------------------------------------------------------------
 
     async def _flush(self) -> None:
-        if not self._opened.done():
+        if not self._out.opened.done():
             self._end_first_turn()
-            await asyncio.shield(self._opened)
-        while self._delivering:
-            self._delivered = self._delivered or self._loop.create_future()
-            await asyncio.shield(self._delivered)
-        count = len(self._frames)
-        chunk = self._frames[0] if count == 1 else b"".join(self._frames)
-        kept = None
-        if chunk:
-            self._delivering = True
-            try:
-                kept = await deliver_whole(self._opened.result()(chunk), lambda: self._stopping)
-            finally:
-                self._delivering = False
-                if self._delivered is not None:
-                    self._delivered.set_result(None)
-                    self._delivered = None
-            if self._keepalive is not None:
-                self._keepalive.sent()
-        del self._frames[:count]
-        self._size -= len(chunk)
-        if kept is not None:
-            raise kept
+        await self._out.flush()
 
     def _fill(self) -> None:
         """Send the filler, unless a delivery is under way: then the client is not idle but slow."""
-        if not self._delivering:
-            filler = self.stream.format.keepalive
-            self._frames.append(filler)
-            self._size += len(filler)
+        out, filler = self._out, self.stream.format.keepalive
+        if not out.delivering:
+            out.frames.append(filler)
+            out.size += len(filler)
             self._flush_aside()
 
     def _source_suspended(self) -> None:
         self._gathering = False
-        if self._frames:
+        if self._out.frames:
             self._end_first_turn()
         self._flush_aside()
 
     def _flush_aside(self) -> None:
         """Send from a task of its own: the source is suspended, or silent."""
-        busy = self._delivering or not (self._side_task is None or self._side_task.done())
-        if self._frames and self._opened.done() and not (busy or self._stopping or self._closing):
+        busy = self._out.delivering or not (self._side_task is None or self._side_task.done())
+        if self._out.frames and self._out.opened.done() and not (busy or self._stopping or self._closing):
             self._side_task = self._loop.create_task(self._flush_all_aside())
 
     async def _flush_all_aside(self) -> None:
         try:
-            while self._frames and not self._stopping:
+            while self._out.frames and not self._stopping:
                 await self._flush()
         except DeliveryFailed as failure:
             self._delivery_failed(failure)
@@ -266,8 +250,7 @@ class AsyncPump:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _limit_cleanup(self) -> None:
-        if self._keepalive is not None:
-            self._keepalive.stop()
+        self._out.stop_fillers()
         if self._cleanup_limit is None:
             timeout = self.stream.policy.cleanup_timeout
             self._cleanup_limit = self.stream.clock.call_later(self._loop, timeout, self._abandon)
@@ -288,12 +271,3 @@ class AsyncPump:
     def _end_first_turn(self) -> None:
         if not self.first_turn.done():
             self.first_turn.set_result(None)
-
-
-def _as_error(error: Exception | asyncio.CancelledError) -> Exception:
-    """Return `error`; a cancellation that nobody asked for must not pass for one of ours."""
-    if isinstance(error, Exception):
-        return error
-    unasked = RuntimeError("the source was cancelled from inside")
-    unasked.__cause__ = error
-    return unasked

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Generator
-from types import coroutine
+from types import coroutine as awaitable
 from typing import Any
 
 
@@ -22,12 +22,15 @@ class ClientLeft(DeliveryFailed):
     """The server refused bytes because the client has gone."""
 
 
-async def deliver_whole(sending: Awaitable[None], cancel_wanted: Callable[[], bool]) -> asyncio.CancelledError | None:
+async def deliver_whole(
+    sending: Awaitable[None], cancel_wanted: Callable[[], bool], suspended: Callable[[], object] | None = None
+) -> asyncio.CancelledError | None:
     """Await `sending` to its end.
 
     Args:
         sending: A call of the server's `send`.
         cancel_wanted: Tells whether a cancellation that arrives is meant for the send. If not, the send goes on.
+        suspended: Called whenever the send has to wait.
 
     Returns:
         The cancellation that is to be raised now that the bytes have left, if one is still standing: one that the
@@ -40,7 +43,8 @@ async def deliver_whole(sending: Awaitable[None], cancel_wanted: Callable[[], bo
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
     try:
-        kept = await _step(sending if inspect.iscoroutine(sending) else _as_coroutine(sending), cancel_wanted)
+        coroutine = sending if inspect.iscoroutine(sending) else _as_coroutine(sending)
+        kept = await _step(coroutine, cancel_wanted, suspended)
     except OSError as exc:
         raise ClientLeft from exc
     except Exception as exc:
@@ -52,8 +56,10 @@ async def _as_coroutine(sending: Awaitable[None]) -> None:
     await sending
 
 
-@coroutine
-def _step(sending: Any, cancel_wanted: Callable[[], bool]) -> Generator[Any, None, asyncio.CancelledError | None]:
+@awaitable
+def _step(
+    sending: Any, cancel_wanted: Callable[[], bool], suspended: Callable[[], object] | None
+) -> Generator[Any, None, asyncio.CancelledError | None]:
     """Run the coroutine `sending` inside the present task; return a cancellation that was not meant for it."""
     kept: asyncio.CancelledError | None = None
     thrown: asyncio.CancelledError | None = None
@@ -63,6 +69,8 @@ def _step(sending: Any, cancel_wanted: Callable[[], bool]) -> Generator[Any, Non
         except StopIteration:
             return kept
         thrown = None
+        if suspended is not None:
+            suspended()
         if awaited is not None:
             awaited._asyncio_future_blocking = False  # what a Task does when it takes over a future it was handed
         while True:

@@ -42,7 +42,7 @@ class LoopPump(Producer):
         if self.handoff.closed:
             pump.stop()
         else:
-            pump.open(self._deliver, fillers=False)
+            pump.open(self._deliver, to_server=False)
 
     async def _deliver(self, chunk: bytes) -> None:
         await put_from_loop(self.handoff, chunk)
@@ -54,6 +54,7 @@ class LoopPump(Producer):
             self._pump.stop()
 
     def _ended(self, pump: AsyncPump) -> None:
+        self.completed = pump.completed
         self.over.end()
         self.handoff.end(pump.error)
 

@@ -28,6 +28,17 @@ class StreamPolicy:
         buffer_size: Bytes that may wait in the process for a slow client before the source is paused. 64 KiB, one
             write of the servers we measured.
         cleanup_timeout: Seconds that a source's `finally` may take after its client has left.
+        send_timeout: Seconds that one send on ASGI may take before the stream ends as one of a slow client. 30, twice
+            what a phone in a tunnel takes to come back; `None` waits as long as the server does. Under WSGI the write
+            is the server's, and so is its timeout.
+        max_age: Seconds after which a stream ends, less up to a tenth, so that those of one moment do not all come
+            back at once. `None`, the default, is never.
+        drain: How a stream ends that must, at a shutdown or at its `max_age`. `"cut"`: at once, by a line `retry: …`
+            and a clean end of the body; right where a client comes back and resumes. `"finish"`: it runs on for
+            `grace` and is cut off then; right where a client takes a clean end for a whole answer, as SDKs of language
+            models do. `"auto"` cuts what a browser's EventSource has asked for and has had an id on, the rest finishes.
+        grace: Seconds that a stream which finishes has for it. 1: nobody waits long for a server to restart. Give a
+            stream of answers what an answer takes, and let the server wait as long.
 
     Raises:
         ValueError: An option has a value of the wrong kind or out of range; the text names it and shows the value.
@@ -37,11 +48,21 @@ class StreamPolicy:
     retry: int | None = None
     buffer_size: int = 65_536
     cleanup_timeout: float = 10.0
+    send_timeout: float | None = 30.0
+    max_age: float | None = None
+    drain: Literal["auto", "cut", "finish"] = "auto"
+    grace: float = 1.0
 
     def __post_init__(self) -> None:
         if self.keepalive is not None and self.keepalive != "auto":
             self._check_seconds("keepalive", self.keepalive)
-        self._check_seconds("cleanup_timeout", self.cleanup_timeout)
+        for name in ("cleanup_timeout", "grace"):
+            self._check_seconds(name, getattr(self, name))
+        for name in ("send_timeout", "max_age"):
+            if getattr(self, name) is not None:
+                self._check_seconds(name, getattr(self, name))
+        if self.drain not in {"auto", "cut", "finish"}:
+            raise ValueError(f"StreamPolicy.drain must be 'auto', 'cut' or 'finish', not {self.drain!r}")
         if self.retry is not None:
             check_int("StreamPolicy.retry", self.retry, least=0)
         check_int("StreamPolicy.buffer_size", self.buffer_size)

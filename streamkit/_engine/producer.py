@@ -27,6 +27,9 @@ class Producer:
 
     in_source = False
 
+    completed = False
+    """Whether everything that the source gave was put, to the end."""
+
     def __init__(self, stream: Stream, hold: Hold | None) -> None:
         self.stream = stream
         self.handoff: Handoff[bytes] = Handoff(self._limit(), len)

@@ -7,17 +7,18 @@ sets its defaults.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from inspect import getattr_static
 from types import FunctionType
 from typing import Any, NamedTuple, TypedDict
 
 from streamkit._engine.bodies import discard
 from streamkit._engine.clock import SYSTEM, Clock
+from streamkit._engine.life import OnClose
+from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.prime import Primed
 from streamkit._engine.stream import Stream
-from streamkit._engine.threads import CAP
 from streamkit._format import Format
 from streamkit.errors import NotAcceptableError
 from streamkit.headers import response_headers
@@ -48,10 +49,16 @@ class Options(TypedDict, total=False):
     policy: StreamPolicy | None
     end: object
     on_error: OnError | None
+    on_close: OnClose | None
+    key: Hashable
+    limit: StreamLimit | None
     formats: tuple[Format, ...] | None
 
 
 OPTIONS = tuple(Options.__annotations__)
+
+_ARGUMENTS = {"on_error": 1, "on_close": 2}
+"""How many arguments an option takes that is a function."""
 
 
 class StreamOptions:
@@ -62,6 +69,10 @@ class StreamOptions:
         policy: How the stream behaves while it runs.
         end: An item sent after the source has completed, and only then.
         on_error: Given the exception that ends the source; the item it returns is sent last and the body ends cleanly.
+        on_close: Called once when the stream has ended, with why ("completed", "disconnected", "slow_client", "error",
+            "drained", "max_age" or "closed") and its `StreamStats`. A plain function; what it raises is logged.
+        key: Whose stream it is, such as a user's id: what `close_streams` ends and `StreamLimit(per_key=…)` counts.
+        limit: A `StreamLimit` shared by the responses that count together.
         formats: What a negotiated response offers, in order of preference.
     """
 
@@ -69,6 +80,9 @@ class StreamOptions:
     policy: StreamPolicy = StreamPolicy()
     end: object = None
     on_error: OnError | None = None
+    on_close: OnClose | None = None
+    key: Hashable = None
+    limit: StreamLimit | None = None
     formats: tuple[Format, ...] = ()
     stream: Stream
     _clock: Clock = SYSTEM
@@ -116,8 +130,8 @@ class StreamOptions:
         if name in self._given:
             return self._given[name]
         raw = getattr_static(type(self), name)
-        one_argument = isinstance(raw, FunctionType) and raw.__code__.co_argcount == 1
-        return raw if one_argument else getattr(self, name)  # a plain function as class attribute is no method
+        plain = isinstance(raw, FunctionType) and raw.__code__.co_argcount == _ARGUMENTS.get(name)
+        return raw if plain else getattr(self, name)  # a plain function as class attribute is no method
 
     def _bind(self, format: Format) -> None:
         self.stream.bind(
@@ -125,6 +139,9 @@ class StreamOptions:
             policy=self._option("policy"),
             end=self._option("end"),
             on_error=self._option("on_error"),
+            on_close=self._option("on_close"),
+            key=self._option("key"),
+            limit=self._option("limit"),
             clock=self._clock,
         )
 
@@ -135,8 +152,10 @@ class Negotiated(StreamOptions):
     formats = (EventStream(), NDJSON(), JSONSeq())
 
 
-def refusal(format: Format, method: str, accept: str | None, headers: list[tuple[str, str]] | None = None) -> Answer:
-    """Return the answer to a stream over the limit; with the stream's own `headers`, where the host has them not yet.
+def refusal(
+    format: Format, method: str, accept: str | None, most: int, headers: list[tuple[str, str]] | None = None
+) -> Answer:
+    """Return the answer to a stream over the limit of `most`; with the stream's own `headers`, if the host needs them.
 
     A browser's EventSource never comes back after a status other than 200, so it gets an empty event stream and the
     time to reconnect (WHATWG HTML, 9.2.3 and 9.2.6). Any other client gets 503 with Retry-After (RFC 9110, 10.2.3).
@@ -144,5 +163,5 @@ def refusal(format: Format, method: str, accept: str | None, headers: list[tuple
     seconds = random.uniform(*RETRY_AFTER)  # noqa: S311 - spreads load, guards nothing
     if method == "GET" and isinstance(format, EventStream) and "text/event-stream" in (accept or "").lower():
         return Answer(200, headers or response_headers(format), b"retry: %d\n" % (seconds * 1000))
-    text = f"As many streams are open here as allowed ({CAP.limit}); try again later.\n".encode()
+    text = f"As many streams are open here as allowed ({most}); try again later.\n".encode()
     return Answer(503, [("Content-Type", "text/plain; charset=utf-8"), ("Retry-After", str(round(seconds)))], text)

@@ -9,10 +9,12 @@ from typing import Any
 from streamkit._engine.async_pump import AsyncPump
 from streamkit._engine.bodies import stop_and_wait
 from streamkit._engine.delivery import ClientLeft
-from streamkit._engine.handoff import take_in_loop
+from streamkit._engine.handoff import call_threadsafe, take_in_loop
 from streamkit._engine.loop_pump import start_pump
 from streamkit._engine.producer import Producer
-from streamkit._engine.stream import Stream, logger
+from streamkit._engine.register import logger
+from streamkit._engine.stream import Stream
+from streamkit.errors import StreamCutError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -40,7 +42,19 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
         Exception: What the source raised. Before the head, so that the host can answer; or in the body, so that the
             host logs it and cuts the connection.
     """
-    pump = _new_pump(stream)
+    life, loop = stream.life, asyncio.get_running_loop()
+    life.open(loop)
+    try:
+        pump = _new_pump(stream)
+    except BaseException:
+        life.forget()
+        raise
+
+    def end_early() -> None:
+        if stream.leads or not life.clean:  # else what is inside ends it
+            pump.stop(patiently=life.clean)
+
+    life.stoppable_by(lambda: call_threadsafe(loop, end_early))
     try:
         await asyncio.shield(pump.first_turn)
         if (error := pump.error) is not None:
@@ -51,21 +65,39 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
     finally:
         pump.stop()
         await pump.finished()
+        life.close("error" if pump.error is not None else "completed" if pump.completed else "disconnected")
 
 
 async def _send_all(pump: AsyncPump, start: Message, receive: Receive, send: Send) -> None:
+    life = pump.stream.life
     await _send(send, start)
     await _send(send, _body(b"", more=True))  # some servers hold the head until the first of these
-    pump.open(lambda chunk: send(_body(chunk, more=True)), fillers=True)
+    pump.open(lambda chunk: send(_body(chunk, more=True)), to_server=True)
     watcher = asyncio.create_task(_watch(receive, pump))
     try:
         await pump.finished()
+        if life.clean and not pump.completed:
+            await _take_leave(pump)
     finally:
         watcher.cancel()
     if (error := pump.error) is not None:
         raise error
-    if not pump.stopping:
+    if life.ending and not (life.clean or pump.completed):
+        raise StreamCutError(str(life.reason))
+    if life.clean or not pump.stopping:
         await _send(send, _body(b"", more=False))
+
+
+async def _take_leave(pump: AsyncPump) -> None:
+    """Send what a stream that ends before its time says last."""
+    life = pump.stream.life
+    try:
+        await pump.flush_last(pump.stream.last_words())
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if life.clean or task is None or task.cancelling() > 1:
+            raise
+        task.uncancel()  # the client does not read, and `stop` has given up on it
 
 
 async def _send(send: Send, message: Message) -> None:

@@ -89,6 +89,15 @@ async def close_async(items: object, source: object) -> None:
             await close_async(source, source)
 
 
+def as_error(error: BaseException) -> Exception:
+    """Return `error`; a cancellation that nobody asked for must not pass for one of ours."""
+    if isinstance(error, Exception):
+        return error
+    unasked = RuntimeError("the source was cancelled from inside")
+    unasked.__cause__ = error
+    return unasked
+
+
 async def throw_async(items: object, error: BaseException) -> object:
     """Raise `error` where the source waits at its `yield`; return the item it answers with."""
     throw = getattr(items, "athrow", None)

@@ -6,23 +6,23 @@ loop or socket; the pumps and drains hold those and ask it.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from streamkit._engine.clock import SYSTEM, Clock
+from streamkit._engine.life import Life, OnClose
 from streamkit._engine.policy import StreamPolicy, check_policy
+from streamkit._engine.register import logger
 from streamkit._engine.source import Source, check_source, close_async, close_sync, is_async, is_sync
 from streamkit._format import Format
-from streamkit.errors import EncodeError
+from streamkit.errors import EncodeError, StreamCutError
 
 if TYPE_CHECKING:
+    from streamkit._engine.limit import StreamLimit
     from streamkit._engine.producer import Producer
-
-logger = logging.getLogger("streamkit")
 
 FIRST_KEEPALIVE = 1.0
 """Seconds after which a filler goes out when no item has come: some servers hold the head until the first byte."""
@@ -71,9 +71,12 @@ class Stream:
         "around",
         "clock",
         "context",
+        "counts",
         "end_frame",
         "format",
         "interval",
+        "leads",
+        "life",
         "on_error",
         "policy",
         "producer",
@@ -96,6 +99,9 @@ class Stream:
         self.end_frame = b""
         self.on_error: Callable[[Exception], object] | None = None
         self.clock = SYSTEM
+        self.life = Life(self.context)
+        self.counts = True  # what its pump encodes are the items of the view
+        self.leads = True  # its drain counts bytes, and says the last word where the stream ends before its time
 
     def bind(
         self,
@@ -104,6 +110,9 @@ class Stream:
         policy: StreamPolicy,
         end: object = None,
         on_error: Callable[[Exception], object] | None = None,
+        on_close: OnClose | None = None,
+        key: Hashable = None,
+        limit: StreamLimit | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
         """Set the options of the response.
@@ -113,6 +122,9 @@ class Stream:
             policy: How the stream behaves while it runs.
             end: An item sent after the source has completed, and only then; None for none.
             on_error: Given the exception that ends the source; the item it returns is sent last.
+            on_close: Given the reason of the end and the figures of the stream.
+            key: Whose stream it is.
+            limit: What counts it, together with others.
             clock: The time to wait by.
 
         Raises:
@@ -130,6 +142,7 @@ class Stream:
         self.end_frame = b"" if end is None else format.encode(end)
         self.on_error = on_error
         self.clock = clock
+        self.life.bind(self.policy, format, on_close=on_close, key=key, limit=limit, clock=clock)
 
     def relayed(self, batches: Source) -> Stream:
         """Return a stream of bytes that another pump has made of this one's items."""
@@ -138,6 +151,13 @@ class Stream:
         # The other pump has the buffer, and reports a source that is stuck.
         twin.policy = replace(self.policy, retry=None, buffer_size=1, cleanup_timeout=1.0)
         twin.interval, twin.clock = self.interval, self.clock
+        twin.life, twin.counts, twin.leads = self.life, False, self.leads
+        return twin
+
+    def wrapped(self, chunks: Source) -> Stream:
+        """Return a stream of what somebody else has made of this one's bytes, fillers and last words among them."""
+        twin = self.relayed(chunks)
+        twin.interval, twin.leads = None, False
         return twin
 
     def goes_async(self, *, prefer: bool) -> bool:
@@ -181,6 +201,17 @@ class Stream:
             return None
         return self.interval if started else min(FIRST_KEEPALIVE, self.interval)
 
+    def last_words(self) -> bytes:
+        """Return what a stream that ends before its time says last.
+
+        Raises:
+            StreamCutError: Nothing: its client must not take what it has for the whole.
+        """
+        if not self.life.clean:
+            raise StreamCutError(str(self.life.reason))
+        self.life.has_taken_leave = True
+        return self.life.farewell()
+
     def failed(self, error: Exception, index: int) -> bytes:
         """Return the last frame of a stream whose source raised `error` at item `index`.
 
@@ -193,5 +224,6 @@ class Stream:
         if self.on_error is None:
             raise error
         logger.error("A stream failed; on_error sends its last item", exc_info=error)
+        self.life.failed = True
         item = self.on_error(error)
         return b"" if item is None else self.format.encode(item)

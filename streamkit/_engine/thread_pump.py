@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from streamkit._engine.handoff import call_threadsafe, put_from_thread
 from streamkit._engine.hold import Hold
 from streamkit._engine.producer import Producer
+from streamkit._engine.register import logger
 from streamkit._engine.source import Resumed
-from streamkit._engine.stream import Stream, logger
+from streamkit._engine.stream import Stream
 from streamkit._engine.threads import CAP, start_thread
 from streamkit.errors import PipeClosedError
 
@@ -68,6 +69,7 @@ class ThreadPump(Producer):
             last = self._iterate_to_end(items)
             if last:
                 put_from_thread(self.handoff, last)
+            self.completed = True
         except BaseException as exc:
             if not self.handoff.closed:
                 raise
@@ -98,7 +100,7 @@ class ThreadPump(Producer):
         for item in Resumed(items):
             self.in_source = False
             frame = encode(item)
-            self._index += 1
+            self.stream.life.frames = self._index = self._index + 1
             # One that is empty is put only to learn that the reader has left: it would wait without weighing anything.
             if (frame or handoff.closed) and not handoff.put(frame):
                 put_from_thread(handoff, frame)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from streamkit._engine.bodies import AsyncBody, InlineBody, PumpedBody
+from streamkit._engine.bodies import AsyncBody, PumpedBody
+from streamkit._engine.inline import InlineBody
 from streamkit._engine.source import close_async, close_sync
 from streamkit._engine.stream import Stream
 from streamkit._engine.threads import running_loop
@@ -42,9 +43,7 @@ class TwoWayBody:
     def wrapped(self, chunks: Any, make_bytes: Callable[[object], bytes], *, by_async_for: bool) -> TwoWayBody:
         """Return the body of `chunks`, which most likely read this one."""
         kind = _AsyncChunks if by_async_for else _SyncChunks
-        stream = self.stream.relayed(kind(chunks, make_bytes, self))
-        stream.interval = None  # the fillers come from within
-        return TwoWayBody(stream, self.environ, self)
+        return TwoWayBody(self.stream.wrapped(kind(chunks, make_bytes, self)), self.environ, self)
 
     def on_loop(self, loop: AbstractEventLoop | None) -> TwoWayBody:
         """Take note of the host's event loop: async sources belong there, whoever reads them."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from streamkit._engine.bodies import InlineBody, PumpedBody, discard
+from streamkit._engine.bodies import PumpedBody, discard
+from streamkit._engine.inline import InlineBody
+from streamkit._engine.register import logger
 from streamkit._engine.response import Answer, StreamOptions, refusal
-from streamkit._engine.stream import Stream, logger
+from streamkit._engine.stream import Stream
 from streamkit._engine.thread_pump import ThreadPump
 from streamkit._engine.threads import CAP, under_gevent
 from streamkit.errors import TooManyStreamsError
@@ -30,8 +32,18 @@ def wsgi_body(
         loop: Where an async source runs, if not on the one that streamkit keeps for them.
 
     Raises:
-        TooManyStreamsError: There is no thread left for the source.
+        TooManyStreamsError: There is no thread left for the source, or a `StreamLimit` is reached.
     """
+    stream.life.asked_by(environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT"))
+    stream.life.open(loop)
+    try:
+        return _body(stream, environ, loop)
+    except BaseException:
+        stream.life.forget()
+        raise
+
+
+def _body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None) -> InlineBody | PumpedBody:
     if stream.producer is not None:
         stream.producer.release()
         return PumpedBody(stream, stream.producer)
@@ -80,12 +92,13 @@ def refused(options: StreamOptions, environ: WSGIEnvironment, *, under_asgi: boo
 
 def _crowded_out(stream: Stream, environ: WSGIEnvironment, under_asgi: bool = False) -> Answer | None:
     method = environ.get("REQUEST_METHOD", "GET")
-    if not CAP.full or method == "HEAD":
+    if method == "HEAD":
         return None
     pumped = stream.producer is None and not stream.goes_async(prefer=under_asgi)
-    if pumped and (under_asgi or _takes_thread(stream, environ)):
-        return refusal(stream.format, method, environ.get("HTTP_ACCEPT"))
-    return None
+    most = stream.life.limit_reached()
+    if CAP.full and pumped and (under_asgi or _takes_thread(stream, environ)):
+        most = CAP.limit
+    return None if most is None else refusal(stream.format, method, environ.get("HTTP_ACCEPT"), most)
 
 
 def _takes_thread(stream: Stream, environ: WSGIEnvironment) -> bool:

@@ -124,7 +124,7 @@ def test_filler_waits_while_a_send_is_under_way() -> None:
         source, client, task = await opened(clock, EventStream())
         client.stop_reading()
         source.queue.put_nowait("x")
-        await clock.advance(100)
+        await clock.advance(29)
         client.read_on()
         await settle()
         assert client.body == b"data: x\n\n"

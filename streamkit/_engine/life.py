@@ -1,0 +1,280 @@
+"""The life of one open stream: whose it is, what it has sent, and why it ends.
+
+Each drain opens the life of its stream when it starts and closes it when the source has been closed. Between the two
+anyone may ask for the end, from any thread: `end` now, `drain` when the policy allows. The drain sees `ending` and then
+looks at `clean`: True, and it sends the `farewell` and ends the body; False, and it cuts the connection, so that no
+client takes half an answer for a whole one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable
+from contextvars import Context
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Literal
+
+from streamkit._engine.clock import SYSTEM, Clock, Timer
+from streamkit._engine.handoff import call_threadsafe
+from streamkit._engine.limit import StreamLimit
+from streamkit._engine.policy import StreamPolicy
+from streamkit._engine.register import REGISTER, check_key, logger
+from streamkit._engine.signals import drain_on_signals
+from streamkit._format import Format
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+Reason = Literal["completed", "disconnected", "slow_client", "error", "drained", "max_age", "closed"]
+
+RECONNECT = (1.0, 5.0)
+"""Seconds after which a browser that was sent away comes back: a range, so that they do not all come at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStats:
+    """What one stream has been, for its `on_close`.
+
+    Attributes:
+        age: Seconds from its start to its end.
+        frames: How many items were encoded and handed on.
+        bytes: How many bytes of body the server took, keepalives among them.
+        slowest_flush: Seconds of the longest wait for the server to take some.
+        key: Whose stream it was.
+    """
+
+    age: float
+    frames: int
+    bytes: int
+    slowest_flush: float
+    key: Hashable
+
+
+OnClose = Callable[[Reason, StreamStats], object]
+
+
+class Life:
+    """One stream as the process knows it. Nothing happens before `open`; after `close` nothing more does."""
+
+    __slots__ = (
+        "__weakref__",
+        "_closed",
+        "_loop",
+        "_opened_at",
+        "_stops",
+        "_timer",
+        "bytes",
+        "clean",
+        "clock",
+        "context",
+        "draining",
+        "failed",
+        "format",
+        "frames",
+        "has_taken_leave",
+        "is_browser",
+        "key",
+        "limit",
+        "on_close",
+        "policy",
+        "reason",
+        "resumable",
+        "slowest_flush",
+    )
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.clock: Clock = SYSTEM
+        self.policy = StreamPolicy()
+        self.format = Format()
+        self.key: Hashable = None
+        self.on_close: OnClose | None = None
+        self.limit: StreamLimit | None = None
+        self.is_browser = False  # a GET that accepts an event stream: EventSource, which comes back by itself
+        self.resumable = False  # an id was sent
+        self.failed = False
+        self.has_taken_leave = False
+        self.reason: Reason | None = None
+        self.clean = False
+        self.draining = False
+        self.frames = 0
+        self.bytes = 0
+        self.slowest_flush = 0.0
+        self._opened_at: float | None = None
+        self._closed = False
+        self._stops: list[Callable[[], object]] = []
+        self._loop: AbstractEventLoop | None = None
+        self._timer: Timer | None = None
+
+    def bind(
+        self,
+        policy: StreamPolicy,
+        format: Format,
+        *,
+        on_close: OnClose | None = None,
+        key: Hashable = None,
+        limit: StreamLimit | None = None,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        """Set what the stream's response says.
+
+        Raises:
+            TypeError: An option is of the wrong kind.
+        """
+        if on_close is not None and (not callable(on_close) or iscoroutinefunction(on_close)):
+            raise TypeError(f"on_close must be a plain function of a reason and its StreamStats, not {on_close!r}")
+        if limit is not None and not isinstance(limit, StreamLimit):
+            raise TypeError(f"limit must be a StreamLimit(…), not {limit!r}")
+        check_key(key)
+        self.policy, self.format, self.clock = policy, format, clock
+        self.on_close, self.key, self.limit = on_close, key, limit
+
+    # -- the drain's side ----------------------------------------------------------------------------------------
+
+    def asked_by(self, method: str, accept: str | None) -> None:
+        """Take note of the request."""
+        self.is_browser = method == "GET" and "text/event-stream" in (accept or "").lower()
+
+    def limit_reached(self) -> int | None:
+        """Return how many streams are allowed, where `open` would raise."""
+        return None if self.limit is None or self._opened_at is not None else self.limit.reached(self.key)
+
+    def open(self, loop: AbstractEventLoop | None = None) -> None:
+        """Count the stream as open. Once: a body inside another one is the same stream.
+
+        Args:
+            loop: Where timers may run; without one, on the loop that streamkit keeps, if any are needed.
+
+        Raises:
+            TooManyStreamsError: The stream's `StreamLimit` is reached.
+        """
+        if self._opened_at is not None:
+            return
+        if self.limit is not None:
+            self.limit.acquire(self.key)
+        self._opened_at, self._loop = self.clock.now(), loop
+        drain_on_signals()
+        if self.policy.max_age is not None:
+            age = self.policy.max_age * random.uniform(0.9, 1.0)  # noqa: S311 - spreads load, guards nothing
+            self._later(age, lambda: self.drain("max_age"))
+        if REGISTER.add(self):
+            self.drain("drained")
+
+    def stoppable_by(self, stop: Callable[[], object]) -> None:
+        """Have `stop` called, from any thread, when the stream is to end; and again when it has not done so in time."""
+        self._stops.append(stop)
+        if self.ending:
+            stop()
+
+    @property
+    def ending(self) -> bool:
+        """Whether somebody has asked for the end."""
+        return self.reason is not None
+
+    def flushed(self, chunk: bytes, seconds: float) -> None:
+        """Take note that the server took `chunk`, and how long that was."""
+        self.bytes += len(chunk)
+        if not self.resumable and (b"\nid:" in chunk or chunk.startswith(b"id:")):
+            self.resumable = True
+        self.slowest_flush = max(self.slowest_flush, seconds)
+
+    def farewell(self) -> bytes:
+        """Return what a clean end says: when to come back (WHATWG HTML, 9.2.6, field `retry`).
+
+        One line without a blank one: no client takes it for an event.
+        """
+        if not self.format.media_type.startswith("text/event-stream"):
+            return b""
+        least, most = RECONNECT
+        if self.policy.retry is not None:
+            least, most = self.policy.retry / 1000, self.policy.retry / 1000 + most - least
+        return b"retry: %d\n" % (random.uniform(least, most) * 1000)  # noqa: S311 - spreads load, guards nothing
+
+    def close(self, outcome: Reason) -> None:
+        """Count the stream as ended and tell `on_close`. `outcome` is the reason where nobody asked for the end."""
+        if self._opened_at is None or self._closed:
+            return
+        self._closed = True
+        if self.limit is not None:
+            self.limit.release(self.key)
+        if outcome == "completed" and not self.has_taken_leave:
+            self.reason = "error" if self.failed else "completed"  # it came before the end that was asked for
+        self.reason = self.reason or outcome
+        self._stops.clear()
+        if self._loop is not None and self._timer is not None:
+            call_threadsafe(self._loop, self._disarm)
+        REGISTER.remove(self, self.reason)
+        if self.on_close is not None:
+            try:
+                self.context.copy().run(self.on_close, self.reason, self.stats())
+            except Exception:
+                logger.exception("on_close of a stream failed")
+
+    def forget(self) -> None:
+        """Undo `open`: the stream was refused after all."""
+        if self._opened_at is not None and not self._closed:
+            self._closed = True
+            if self.limit is not None:
+                self.limit.release(self.key)
+            REGISTER.remove(self, None)
+
+    # -- everybody else's ----------------------------------------------------------------------------------------
+
+    @property
+    def age(self) -> float:
+        """Seconds since the stream was opened."""
+        return 0.0 if self._opened_at is None else self.clock.now() - self._opened_at
+
+    def stats(self) -> StreamStats:
+        """Return what the stream has been so far."""
+        return StreamStats(self.age, self.frames, self.bytes, self.slowest_flush, self.key)
+
+    def end(self, reason: Reason) -> None:
+        """End the stream now; from any thread. The first reason stays."""
+        if self.reason is None and not self._closed:
+            self.clean = reason != "slow_client" and self._may_be_cut()
+            self.reason = reason
+            if self.clean:
+                self._later(self.policy.grace, self._cut)
+            self._stop()
+
+    def _cut(self) -> None:
+        """Give up on a clean end: the client does not read what would be the last."""
+        if not self._closed:
+            self.clean = False
+            self._stop()
+
+    def _stop(self) -> None:
+        for stop in list(self._stops):
+            stop()
+
+    def drain(self, reason: Reason) -> None:
+        """End the stream as its policy says: now, or when its grace has passed; from any thread."""
+        if self._may_be_cut():
+            self.end(reason)
+        elif not self.draining:
+            self.draining = True
+            self._later(self.policy.grace, lambda: self.end(reason))
+
+    def _may_be_cut(self) -> bool:
+        """Tell whether the client takes a clean end for what it is, and comes back for the rest."""
+        return self.policy.drain == "cut" or (self.policy.drain == "auto" and self.is_browser and self.resumable)
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Have `call` called on a loop, in place of what was to be called there before."""
+        from streamkit._engine.background import background_loop
+
+        loop = self._loop = self._loop or background_loop()
+
+        def arm() -> None:
+            self._disarm()
+            if not self._closed:
+                self._timer = self.clock.call_later(loop, seconds, call)
+
+        call_threadsafe(loop, arm)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

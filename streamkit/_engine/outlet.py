@@ -1,0 +1,137 @@
+"""What an async pump has encoded and not sent yet, and the one delivery that is in flight.
+
+A frame leaves the buffer when its delivery has returned: nothing is sent twice and nothing is lost, also when the
+source raises meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+from streamkit._engine.clock import Timer
+from streamkit._engine.delivery import deliver_whole
+from streamkit._engine.keepalive import Keepalive
+from streamkit._engine.stream import Stream
+
+Deliver = Callable[[bytes], Awaitable[None]]
+
+
+class Outlet:
+    """The buffer of one stream on one event loop. Nothing is delivered before `open`.
+
+    Attributes:
+        frames: What is to be sent.
+        size: Of the frames, in bytes.
+        index: How many items were encoded.
+    """
+
+    def __init__(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
+        self.frames: list[bytes] = []
+        self.size = 0
+        self.index = 0
+        self.opened: asyncio.Future[Deliver] = loop.create_future()
+        self._stream = stream
+        self._loop = loop
+        self._given_up = False
+        self._sender: asyncio.Task[Any] | None = None
+        self._delivered: asyncio.Future[None] | None = None
+        self._to_server = False
+        self._keepalive: Keepalive | None = None
+        self._limit: Timer | None = None
+
+    def open(self, deliver: Deliver, fill: Callable[[], object] | None) -> None:
+        """Let frames go to `deliver` from now on.
+
+        Where that is the server's own `send`, `fill` is called when the stream was silent for long, a client that is
+        slow for long ends it, and what it takes is counted.
+        """
+        self.opened.set_result(deliver)
+        if fill is not None:
+            self._to_server = True
+            self._keepalive = Keepalive(self._stream, self._loop, fill)
+
+    @property
+    def delivering(self) -> bool:
+        """Whether a delivery is under way."""
+        return self._sender is not None
+
+    def give_up(self, *, besides: asyncio.Task[None] | None) -> None:
+        """Cancel the delivery under way, unless it is in the task `besides`; from now on any can be cancelled."""
+        if not self._given_up:
+            self._given_up = True
+            if self._sender is not None and self._sender is not besides:
+                self._sender.cancel()
+
+    def append(self, frame: bytes) -> None:
+        """Take the frame of one item."""
+        self.frames.append(frame)
+        self.size += len(frame)
+        self.index += 1
+
+    def stop_fillers(self) -> None:
+        """Never call `fill` again."""
+        if self._keepalive is not None:
+            self._keepalive.stop()
+
+    async def quiet(self) -> None:
+        """Wait until no delivery is under way."""
+        while self.delivering:
+            self._delivered = self._delivered or self._loop.create_future()
+            await asyncio.shield(self._delivered)
+
+    async def flush(self) -> None:
+        """Deliver what there is.
+
+        Raises:
+            DeliveryFailed: The server's `send` raised.
+            CancelledError: The task was cancelled meanwhile; what was sent has left all the same.
+        """
+        if not self.opened.done():
+            await asyncio.shield(self.opened)
+        await self.quiet()
+        count = len(self.frames)
+        chunk = self.frames[0] if count == 1 else b"".join(self.frames)
+        kept = None
+        if chunk:
+            self._sender = asyncio.current_task()
+            try:
+                kept = await self._deliver(chunk)
+            finally:
+                self._sender = None
+                if self._delivered is not None:
+                    self._delivered.set_result(None)
+                    self._delivered = None
+        del self.frames[:count]
+        self.size -= len(chunk)
+        if kept is not None:
+            raise kept
+
+    async def _deliver(self, chunk: bytes) -> asyncio.CancelledError | None:
+        sending, life = self.opened.result()(chunk), self._stream.life
+        if self._stream.counts:
+            life.frames = self.index
+        if not self._to_server:
+            return await deliver_whole(sending, self._may_be_given_up)
+        begun = perf_counter()
+        try:
+            kept = await deliver_whole(sending, self._may_be_given_up, self._limit_delivery)
+        finally:
+            if self._limit is not None:
+                self._limit.cancel()
+                self._limit = None
+        life.flushed(chunk, perf_counter() - begun)
+        if self._keepalive is not None:
+            self._keepalive.sent()
+        return kept
+
+    def _may_be_given_up(self) -> bool:
+        return self._given_up
+
+    def _limit_delivery(self) -> None:
+        """End the stream when the delivery, which waits for the client now, waits too long."""
+        timeout, life = self._stream.policy.send_timeout, self._stream.life
+        if timeout is not None and self._limit is None:
+            self._limit = self._stream.clock.call_later(self._loop, timeout, lambda: life.end("slow_client"))

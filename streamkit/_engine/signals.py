@@ -1,0 +1,52 @@
+"""Hear of a shutdown from the signal that tells the server.
+
+No server tells a running request that it wants to stop; it waits for the request to end. So the handler that the server
+has installed is wrapped by one that first tells the streams. The server's own does what it always did. Nothing is
+installed where no server has: a process that dies at once needs no help.
+"""
+
+from __future__ import annotations
+
+import _thread
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from streamkit._engine.register import REGISTER, drain
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Chained:
+    """Tells the streams, then calls the handler that was there before."""
+
+    def __init__(self, before: Callable[[int, FrameType | None], Any]) -> None:
+        self.before = before
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        """Run between two instructions of the main thread, which may hold any lock: so the work goes to a thread."""
+        again, REGISTER.leaving = REGISTER.leaving, True
+        _thread.start_new_thread(_end_all if again else drain, ())
+        self.before(signum, frame)
+
+
+def _end_all() -> None:
+    for life in REGISTER.all_open():
+        life.end("drained")
+
+
+def drain_on_signals() -> None:
+    """Have this process's streams end when its server gets SIGTERM or SIGINT; a second signal ends them at once.
+
+    Called for you when a stream starts, a middleware is built or an adapter for WSGI is imported in the main thread,
+    where alone Python lets a handler be set. By hand it is needed where all that happens before the server sets its own
+    handlers: in gunicorn's `post_worker_init` with `--preload`. Elsewhere than in the main thread it does nothing.
+    """
+    for signum in SIGNALS:
+        before = signal.getsignal(signum)
+        if callable(before) and not isinstance(before, Chained) and before is not signal.default_int_handler:
+            try:
+                signal.signal(signum, Chained(before))
+            except ValueError:  # not the main thread
+                return
