@@ -170,14 +170,16 @@ class Handoff(Generic[T]):
             return True
 
 
-def put_from_thread(handoff: Handoff[T], item: T) -> None:
-    """Put `item`, sleeping while the buffer is full.
+def put_from_thread(handoff: Handoff[T], item: T, timeout: float | None = None, clock: Clock = SYSTEM) -> bool:
+    """Put `item`, sleeping while the buffer is full; False when `timeout` seconds passed first.
 
     Raises:
         PipeClosedError: The reader has left.
     """
     while not handoff.put(item):
-        wait_in_thread(handoff.when_room)
+        if not wait_in_thread(handoff.when_room, timeout, clock):
+            return False
+    return True
 
 
 def _visible(error: BaseException | None) -> BaseException | None:

@@ -47,7 +47,9 @@ class LoopPump(Producer):
     async def _deliver(self, chunk: bytes) -> None:
         await put_from_loop(self.handoff, chunk)
         # Where the reader is on this loop, the source may block it next, and the reader with it.
-        await wait_in_loop(self.handoff.when_taken if self._reader_waits_here else self.handoff.when_room)
+        come_back = self.handoff.when_taken if self._reader_waits_here else self.handoff.when_room
+        if not await wait_in_loop(come_back, self.stream.policy.send_timeout, self.stream.clock):
+            raise self.reader_is_slow()
 
     def _stop(self) -> None:
         if self._pump is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from streamkit._engine.handoff import Handoff
 from streamkit._engine.hold import Hold
+from streamkit.errors import PipeClosedError
 
 if TYPE_CHECKING:
     from streamkit._engine.stream import Stream
@@ -38,6 +39,11 @@ class Producer:
 
     def _limit(self) -> int:
         return max(1, self.stream.policy.buffer_size // self.share)
+
+    def reader_is_slow(self) -> PipeClosedError:
+        """End the stream of a reader that has left the buffer full for `send_timeout`."""
+        self.stream.life.end("slow_client")
+        return PipeClosedError("the reader is too slow")
 
     def release(self) -> None:
         """Let a primed source go on, by the options that its stream is bound to now."""

@@ -68,7 +68,7 @@ class ThreadPump(Producer):
             items = iter(self.stream.source)  # type: ignore[arg-type]
             last = self._iterate_to_end(items)
             if last:
-                put_from_thread(self.handoff, last)
+                self._put(last)
             self.completed = True
         except BaseException as exc:
             if not self.handoff.closed:
@@ -103,5 +103,9 @@ class ThreadPump(Producer):
             self.stream.life.frames = self._index = self._index + 1
             # One that is empty is put only to learn that the reader has left: it would wait without weighing anything.
             if (frame or handoff.closed) and not handoff.put(frame):
-                put_from_thread(handoff, frame)
+                self._put(frame)
             self.in_source = True
+
+    def _put(self, frame: bytes) -> None:
+        if not put_from_thread(self.handoff, frame, self.stream.policy.send_timeout, self.stream.clock):
+            raise self.reader_is_slow()

@@ -73,6 +73,12 @@ class FakeClock(Clock):
         """The seconds in which timers are due, soonest first."""
         return sorted(timer.at - self._now for timer in self._timers if not timer.cancelled)
 
+    @property
+    def sleeping(self) -> int:
+        """How many threads wait."""
+        with self._changed:
+            return len(self._sleepers)
+
     async def advance(self, seconds: float) -> None:
         """Let time pass for the running loop, timer by timer."""
         until = self._now + seconds
