@@ -17,7 +17,7 @@ class InlineBody:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._frames = _frames(stream)
-        self._meter = Meter(stream)
+        self.meter = Meter(stream)
         self._started = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -25,11 +25,11 @@ class InlineBody:
 
     def __next__(self) -> bytes:
         self._started = True
-        self._meter.back()
+        self.meter.back()
         try:
-            return self._meter.gone(next(self._frames))
+            return self.meter.gone(next(self._frames))
         except BaseException as exc:
-            self._meter.ended(exc)
+            self.meter.ended(exc)
             raise
 
     def close(self) -> None:
@@ -38,7 +38,7 @@ class InlineBody:
         if not self._started:
             self._started = True
             discard(self._stream)
-        self._stream.life.close(self._meter.result)
+        self.meter.close()
 
     def __del__(self) -> None:
         self.close()  # some servers forget to, when the client has left in the wrong moment

@@ -35,7 +35,8 @@ class Outlet:
         self.opened: asyncio.Future[Deliver] = loop.create_future()
         self._stream = stream
         self._loop = loop
-        self._given_up = False
+        self.given_up = False
+        self._in_servers_task = False
         self._sender: asyncio.Task[Any] | None = None
         self._delivered: asyncio.Future[None] | None = None
         self._to_server = False
@@ -60,8 +61,8 @@ class Outlet:
 
     def give_up(self, *, besides: asyncio.Task[None] | None) -> None:
         """Cancel the delivery under way, unless it is in the task `besides`; from now on any can be cancelled."""
-        if not self._given_up:
-            self._given_up = True
+        if not self.given_up:
+            self.given_up = True
             if self._sender is not None and self._sender is not besides:
                 self._sender.cancel()
 
@@ -88,50 +89,61 @@ class Outlet:
         Raises:
             DeliveryFailed: The server's `send` raised.
             CancelledError: The task was cancelled meanwhile; what was sent has left all the same.
+                Or `give_up` was called.
         """
         if not self.opened.done():
             await asyncio.shield(self.opened)
         await self.quiet()
+        if self.given_up:
+            raise asyncio.CancelledError  # what was under way did not leave, nor will this
         count = len(self.frames)
         chunk = self.frames[0] if count == 1 else b"".join(self.frames)
         kept = None
         if chunk:
-            self._sender = asyncio.current_task()
-            try:
-                kept = await self._deliver(chunk)
-            finally:
-                self._sender = None
-                if self._delivered is not None:
-                    self._delivered.set_result(None)
-                    self._delivered = None
+            if self._stream.counts:
+                self._stream.life.frames = self.index
+            kept = await self._deliver(self.opened.result()(chunk), chunk)
         del self.frames[:count]
         self.size -= len(chunk)
         if kept is not None:
             raise kept
 
-    async def _deliver(self, chunk: bytes) -> asyncio.CancelledError | None:
-        sending, life = self.opened.result()(chunk), self._stream.life
-        if self._stream.counts:
-            life.frames = self.index
-        if not self._to_server:
-            return await deliver_whole(sending, self._may_be_given_up)
-        begun = perf_counter()
+    async def flush_last(self, last: bytes) -> None:
+        """Deliver what there is, and then `last`; from the server's own task, which the server may cancel."""
+        self._in_servers_task = True
+        self.frames.append(last)
+        self.size += len(last)
+        await self.flush()
+
+    async def finish(self, send: Callable[[], Awaitable[None]]) -> None:
+        """Call `send`, which ends the body, under the limits of any delivery; from the server's own task."""
+        self._in_servers_task = True
+        await self._deliver(send(), b"")
+
+    async def _deliver(self, sending: Awaitable[None], chunk: bytes) -> asyncio.CancelledError | None:
+        self._sender, begun = asyncio.current_task(), perf_counter()
         try:
             kept = await deliver_whole(sending, self._may_be_given_up, self._limit_delivery)
         finally:
+            self._sender = None
+            if self._delivered is not None:
+                self._delivered.set_result(None)
+                self._delivered = None
             if self._limit is not None:
                 self._limit.cancel()
                 self._limit = None
-        life.flushed(chunk, perf_counter() - begun)
-        if self._keepalive is not None:
-            self._keepalive.sent()
+        if self._to_server:
+            if self._stream.measures:
+                self._stream.life.flushed(chunk, perf_counter() - begun)
+            if self._keepalive is not None:
+                self._keepalive.sent()
         return kept
 
     def _may_be_given_up(self) -> bool:
-        return self._given_up
+        return self.given_up or self._in_servers_task
 
     def _limit_delivery(self) -> None:
         """End the stream when the delivery, which waits for the client now, waits too long."""
         timeout, life = self._stream.policy.send_timeout, self._stream.life
-        if timeout is not None and self._limit is None:
+        if self._to_server and timeout is not None and self._limit is None:
             self._limit = self._stream.clock.call_later(self._loop, timeout, lambda: life.end("slow_client"))
