@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from time import perf_counter
 
 from streamkit._engine.bodies import discard
-from streamkit._engine.life import Reason
+from streamkit._engine.ending import Meter
 from streamkit._engine.stream import Stream
 from streamkit.errors import StreamCutError
 
@@ -17,7 +17,8 @@ class InlineBody:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._frames = _frames(stream)
+        self.meter = Meter(stream)
+        self._frames = _frames(stream, self.meter)
         self._started = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -33,16 +34,15 @@ class InlineBody:
         if not self._started:
             self._started = True
             discard(self._stream)
-        self._stream.life.close("disconnected")
+        self.meter.close()
 
     def __del__(self) -> None:
         self.close()  # some servers forget to, when the client has left in the wrong moment
 
 
-def _frames(stream: Stream) -> Generator[bytes, None, None]:
+def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
     run, items, life, around = stream.context.run, None, stream.life, ExitStack()
     error: Exception | None = None
-    outcome: Reason = "disconnected"
     try:
         yield b"" if stream.interval is None else stream.format.keepalive  # the head goes out with it
         try:
@@ -51,33 +51,35 @@ def _frames(stream: Stream) -> Generator[bytes, None, None]:
             yield from _measured(stream, items)
             last = stream.last_words() if life.ending and stream.leads else stream.end_frame
         except Exception as exc:
-            error, outcome = exc, "error"
+            error, meter.result = exc, "error"
             if isinstance(exc, StreamCutError):
                 raise
             last = run(stream.failed, exc, life.frames)
             error = None
         if last:
+            begun = perf_counter()
             yield last
-        outcome = "completed"
+            if stream.measures:
+                life.flushed(last, perf_counter() - begun)
+        meter.result = "completed"
     finally:
         run(_leave, stream, items, around, error)
-        life.close(outcome)
 
 
 def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None, None]:
     """Yield a frame for each item, and take note of how long the server has it."""
     run, encode, missing, life, leads = stream.context.run, stream.encoder(), object(), stream.life, stream.leads
-    counts = int(stream.counts)
+    counts, measures = int(stream.counts), stream.measures
     while (item := run(next, items, missing)) is not missing:
         frame = run(encode, item)
         life.frames += counts
         if frame:
             begun = perf_counter()
             yield frame
-            if leads:
+            if measures:
                 life.flushed(frame, perf_counter() - begun)
-                if life.reason is not None:
-                    return
+            if leads and life.reason is not None:
+                return
 
 
 def _leave(stream: Stream, items: object, around: ExitStack, error: Exception | None) -> None:
