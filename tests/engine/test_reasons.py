@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,6 @@ from tests.engine.drive import Client, WSGIClient, run, scope
 from tests.engine.drive import response as asgi_response
 from tests.engine.lives import Ends, Fed, eventually, wait_for
 
-NAME = ContextVar("NAME", default="nobody")
 PROMPT = StreamPolicy(drain="cut", keepalive=None)
 READER: dict[str, Any] = {"accept": "text/event-stream"}
 
