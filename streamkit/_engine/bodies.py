@@ -47,7 +47,7 @@ class PumpedBody:
             taken = take_in_thread(self._producer.handoff, timeout=patience, clock=stream.clock)
             self._started = True
             if taken is None:
-                return self._meter.gone(stream.format.keepalive)
+                return self._meter.gone(stream.filler())
             if taken or (taken := self._ending.last()):
                 return self._meter.gone(b"".join(taken))
             raise StopIteration
@@ -109,7 +109,7 @@ class AsyncBody:
             taken = await take_in_loop(self._producer.handoff, timeout=patience, clock=stream.clock)
             self._started = True
             if taken is None:
-                return self._meter.gone(stream.format.keepalive)
+                return self._meter.gone(stream.filler())
             if taken or (taken := self._ending.last()):
                 return self._meter.gone(b"".join(taken))
             raise StopAsyncIteration

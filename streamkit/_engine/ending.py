@@ -16,11 +16,14 @@ class Meter:
 
     def __init__(self, stream: Stream) -> None:
         self._life = stream.life if stream.leads else None
+        self._boundary = stream.boundary
         self._chunk = b""
         self._gone = 0.0
 
     def gone(self, chunk: bytes) -> bytes:
         """Hand `chunk` to the host."""
+        if self._boundary is not None:
+            self._boundary.feed(chunk)
         self._chunk, self._gone = chunk, perf_counter()
         return chunk
 
@@ -62,4 +65,6 @@ class Ending:
         rest, self._rest = self._rest, None
         if rest is None or self._producer.completed:
             return rest or []
+        if self._stream.boundary is not None:
+            self._stream.boundary.feed(b"".join(rest))
         return [*rest, self._stream.last_words()]

@@ -53,6 +53,7 @@ def _frames(stream: Stream) -> Generator[bytes, None, None]:
         try:
             run(around.enter_context, stream.around.inline())
             items = run(iter, stream.source)  # type: ignore[arg-type]
+            last = stream.end_frame
             while (item := run(next, items, missing)) is not missing:
                 frame = run(encode, item)
                 index += 1
@@ -60,9 +61,9 @@ def _frames(stream: Stream) -> Generator[bytes, None, None]:
                     life.frames = index
                 if frame:
                     yield frame
-                if life.ending and stream.leads:
+                if life.ending and stream.leads and (stream.between_frames or not life.clean):
+                    last = stream.last_words()
                     break
-            last = stream.last_words() if life.ending and stream.leads else stream.end_frame
         except StreamCutError:
             raise
         except Exception as exc:

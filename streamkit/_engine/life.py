@@ -219,6 +219,10 @@ class Life:
                 self.limit.release(self.key)
             REGISTER.remove(self, None)
 
+    def call_off(self) -> None:
+        """Take note that the stream never opens: what is sent in its place counts as none."""
+        self._opened_at, self._closed = self.clock.now(), True
+
     # -- everybody else's ----------------------------------------------------------------------------------------
 
     @property
