@@ -34,17 +34,18 @@ class EventBoundary(Boundary):
 
     def feed(self, chunk: bytes) -> bool:
         """Take the next bytes, split anywhere, also between CR and LF."""
-        if self._after_cr:
-            chunk = chunk.removeprefix(b"\n")
         if not chunk:
             return self.at
+        after_cr, self._after_cr = self._after_cr, chunk.endswith(b"\r")
+        if after_cr:
+            chunk = chunk.removeprefix(b"\n")
         # What ends in a blank line, as most chunks do, needs no look at what is before it.
         _, blank, rest = (self._line + chunk).rpartition(b"\n\n")
         *lines, begun = _LINE_END.split(rest)
         in_event = self._in_event and not blank
         for line in lines:
             in_event = bool(line) and (in_event or not line.startswith(b":"))
-        self._in_event, self._line, self._after_cr = in_event, begun[:1], chunk.endswith(b"\r")
+        self._in_event, self._line = in_event, begun[:1]
         self.at = not (in_event or begun)
         return self.at
 

@@ -40,8 +40,9 @@ class StreamingMiddleware:
     A stream is a response of status 2xx whose Content-Type is that of an event stream, JSON lines or a JSON sequence,
     or that has no Content-Length and is neither a list nor a file. It gets the headers that keep proxies from holding
     it back; a head that leaves before its first item; an entry in `streamkit.stats()`; an end at a shutdown and at
-    `max_age`; a `limit`; and HEAD is answered without starting it. A client that asks for a stream gets it uncompressed: the
-    app does not see its Accept-Encoding. Responses of streamkit and all that does not stream pass untouched.
+    `max_age`; a `limit`; and HEAD is answered without starting it. A client that asks for a stream gets it
+    uncompressed: the app does not see its Accept-Encoding. Responses of streamkit, and all that does not stream, pass
+    untouched.
 
     Args:
         app: The WSGI app.
