@@ -13,7 +13,7 @@ and is thrown into it there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from time import perf_counter
 from typing import Any
 
@@ -210,10 +210,10 @@ class AsyncPump:
 
     # -- sending -------------------------------------------------------------------------------------------------
 
-    async def _flush(self) -> None:
+    def _flush(self) -> Coroutine[Any, Any, None]:
         if not self._out.opened.done():
             self._end_first_turn()
-        await self._out.flush()
+        return self._out.flush()
 
     def _fill(self) -> None:
         """Send the filler, unless a delivery is under way: then the client is not idle but slow."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from time import perf_counter
 
 from streamkit._engine.bodies import discard
-from streamkit._engine.ending import Meter
+from streamkit._engine.life import Reason
 from streamkit._engine.stream import Stream
 from streamkit.errors import StreamCutError
 
@@ -17,7 +18,6 @@ class InlineBody:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._frames = _frames(stream)
-        self._meter = Meter(stream)
         self._started = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -25,12 +25,7 @@ class InlineBody:
 
     def __next__(self) -> bytes:
         self._started = True
-        self._meter.back()
-        try:
-            return self._meter.gone(next(self._frames))
-        except BaseException as exc:
-            self._meter.ended(exc)
-            raise
+        return next(self._frames)
 
     def close(self) -> None:
         """Close the source; called by the server after the last item or when the client has left (PEP 3333)."""
@@ -38,42 +33,55 @@ class InlineBody:
         if not self._started:
             self._started = True
             discard(self._stream)
-        self._stream.life.close(self._meter.result)
+        self._stream.life.close("disconnected")
 
     def __del__(self) -> None:
         self.close()  # some servers forget to, when the client has left in the wrong moment
 
 
 def _frames(stream: Stream) -> Generator[bytes, None, None]:
-    run, items, index = stream.context.run, None, 0
-    encode, missing, life = stream.encoder(), object(), stream.life
-    around, error = ExitStack(), None
+    run, items, life, around = stream.context.run, None, stream.life, ExitStack()
+    error: Exception | None = None
+    outcome: Reason = "disconnected"
     try:
         yield b"" if stream.interval is None else stream.format.keepalive  # the head goes out with it
         try:
             run(around.enter_context, stream.around.inline())
             items = run(iter, stream.source)  # type: ignore[arg-type]
-            last = stream.end_frame
-            while (item := run(next, items, missing)) is not missing:
-                frame = run(encode, item)
-                index += 1
-                if stream.counts:
-                    life.frames = index
-                if frame:
-                    yield frame
-                if life.ending and stream.leads and (stream.between_frames or not life.clean):
-                    last = stream.last_words()
-                    break
-        except StreamCutError:
-            raise
+            ended_early = yield from _measured(stream, items)
+            last = stream.last_words() if ended_early else stream.end_frame
         except Exception as exc:
-            error = exc
-            last = run(stream.failed, exc, index)
+            error, outcome = exc, "error"
+            if isinstance(exc, StreamCutError):
+                raise
+            last = run(stream.failed, exc, life.frames)
             error = None
         if last:
             yield last
+        outcome = "completed"
     finally:
         run(_leave, stream, items, around, error)
+        life.close(outcome)
+
+
+def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None, bool]:
+    """Yield a frame for each item, and take note of how long the server has it; tell whether the stream was ended."""
+    boundary = stream.boundary
+    run, encode, missing, life, leads = stream.context.run, stream.encoder(), object(), stream.life, stream.leads
+    counts = int(stream.counts)
+    while (item := run(next, items, missing)) is not missing:
+        frame = run(encode, item)
+        life.frames += counts
+        if frame:
+            begun = perf_counter()
+            yield frame
+            if boundary is not None:
+                boundary.feed(frame)
+            if leads:
+                life.flushed(frame, perf_counter() - begun)
+        if life.reason is not None and leads and (stream.between_frames or not life.clean):
+            return True
+    return False
 
 
 def _leave(stream: Stream, items: object, around: ExitStack, error: Exception | None) -> None:

@@ -38,7 +38,7 @@ class Outlet:
         self._given_up = False
         self._sender: asyncio.Task[Any] | None = None
         self._delivered: asyncio.Future[None] | None = None
-        self._to_server = False
+        self._suspended: Callable[[], None] | None = None
         self._keepalive: Keepalive | None = None
         self._limit: Timer | None = None
 
@@ -50,7 +50,7 @@ class Outlet:
         """
         self.opened.set_result(deliver)
         if fill is not None:
-            self._to_server = True
+            self._suspended = self._limit_delivery
             self._keepalive = Keepalive(self._stream, self._loop, fill)
 
     @property
@@ -91,44 +91,42 @@ class Outlet:
         """
         if not self.opened.done():
             await asyncio.shield(self.opened)
-        await self.quiet()
-        count = len(self.frames)
+        if self._sender is not None:
+            await self.quiet()
+        count, kept = len(self.frames), None
         chunk = self.frames[0] if count == 1 else b"".join(self.frames)
-        kept = None
         if chunk:
+            begun, sending = perf_counter(), self.opened.result()(chunk)
             self._sender = asyncio.current_task()
             try:
-                kept = await self._deliver(chunk)
+                kept = await deliver_whole(sending, self._may_be_given_up, self._suspended)
             finally:
-                self._sender = None
-                if self._delivered is not None:
-                    self._delivered.set_result(None)
-                    self._delivered = None
+                self._returned()
+            self._took(chunk, perf_counter() - begun)
         del self.frames[:count]
         self.size -= len(chunk)
         if kept is not None:
             raise kept
 
-    async def _deliver(self, chunk: bytes) -> asyncio.CancelledError | None:
-        sending, life = self.opened.result()(chunk), self._stream.life
-        if self._stream.counts:
-            life.frames = self.index
-        if not self._to_server:
-            return await deliver_whole(sending, self._may_be_given_up)
-        begun = perf_counter()
-        try:
-            kept = await deliver_whole(sending, self._may_be_given_up, self._limit_delivery)
-        finally:
-            if self._limit is not None:
-                self._limit.cancel()
-                self._limit = None
-        life.flushed(chunk, perf_counter() - begun)
-        if self._keepalive is not None:
-            self._keepalive.sent()
-        return kept
-
     def _may_be_given_up(self) -> bool:
         return self._given_up
+
+    def _returned(self) -> None:
+        self._sender = None
+        if self._delivered is not None:
+            self._delivered.set_result(None)
+            self._delivered = None
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _took(self, chunk: bytes, seconds: float) -> None:
+        life = self._stream.life
+        if self._stream.counts:
+            life.frames = self.index
+        if self._keepalive is not None:
+            life.flushed(chunk, seconds)
+            self._keepalive.sent()
 
     def _limit_delivery(self) -> None:
         """End the stream when the delivery, which waits for the client now, waits too long."""
