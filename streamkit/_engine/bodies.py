@@ -47,7 +47,7 @@ class PumpedBody:
             taken = take_in_thread(self._producer.handoff, timeout=patience, clock=stream.clock)
             self._started = True
             if taken is None:
-                return self.meter.gone(stream.format.keepalive)
+                return self.meter.gone(stream.filler())
             if chunk := b"".join(taken) or self._ending.last():
                 return self.meter.gone(chunk)
             raise StopIteration
@@ -109,7 +109,7 @@ class AsyncBody:
             taken = await take_in_loop(self._producer.handoff, timeout=patience, clock=stream.clock)
             self._started = True
             if taken is None:
-                return self.meter.gone(stream.format.keepalive)
+                return self.meter.gone(stream.filler())
             if chunk := b"".join(taken) or self._ending.last():
                 return self.meter.gone(chunk)
             raise StopAsyncIteration

@@ -246,7 +246,7 @@ def test_chained_handler_in_this_process() -> None:
         assert isinstance(installed, Chained)
         gate = threading.Event()
 
-        async def items():  # type: ignore[no-untyped-def]
+        async def items() -> AsyncIterator[str]:
             yield "a"
             await asyncio.to_thread(gate.wait, 5)
 
