@@ -2,13 +2,16 @@
 
 One recorder per process. A scenario opens `recorder.recording(...)` around its body; a test resets the recorder, makes
 a request and reads the records, here or through the side door. Records of streams that began before the reset are no
-longer listed. Leaving an async recording awaits, so that every scenario also shows whether cleanup may await.
+longer listed. Leaving an async recording awaits, so that every scenario also shows whether cleanup may await. Where the
+environment names a journal, each record is appended to it when its stream was closed: it outlives the process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import threading
 import time
 from contextvars import ContextVar
@@ -18,6 +21,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 Item = TypeVar("Item")
+
+JOURNAL = "STREAMKIT_RIG_JOURNAL"
 
 # What a reset allows to the streams it forgets, so that no generator of a finished test waits for ever.
 RELEASED = 1_000_000
@@ -80,6 +85,9 @@ class Record:
     def _close(self) -> None:
         self.closed += 1
         self.closed_at = time.monotonic()
+        if path := os.environ.get(JOURNAL):
+            with open(path, "ab", buffering=0) as journal:  # one write per line: processes and threads share the file
+                journal.write(json.dumps(self.public()).encode() + b"\n")
 
     def public(self) -> dict[str, Any]:
         """Return the fields that a test reads."""

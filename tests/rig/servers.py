@@ -8,6 +8,7 @@ bounded, and the whole group is ended by its id, so that no worker is left behin
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -20,10 +21,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
+
+import psutil
 
 from tests.rig.http import HTTPStream
+from tests.rig.recorder import JOURNAL
 from tests.rig.sidedoor import ADDRESS, OWNER, SideDoor
+from tests.rig.stream import Stalled
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -122,6 +127,7 @@ class Server:
             "PYTHONUNBUFFERED": "1",
             ADDRESS: str(self._home / "door"),
             OWNER: str(os.getpid()),
+            JOURNAL: str(self._home / "journal"),
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -152,6 +158,34 @@ class Server:
     def log(self) -> str:
         """Return what the server has written to stdout and stderr."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Return the records of the streams that were closed, in any process of the server, also when it is gone."""
+        path = self._home / "journal"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process that was started, and to it alone, as an operator does."""
+        self._process.send_signal(number)
+
+    def wait_until_gone(self, within: float) -> float:
+        """Wait until no process of the group runs; return the seconds that took."""
+        begun = time.monotonic()
+        while self._group():
+            if time.monotonic() - begun > within:
+                raise Stalled(f"{self.kind.name} still runs after {within} s, as {self._group()}:\n{self.log()}")
+            time.sleep(0.02)
+        return time.monotonic() - begun
+
+    def _group(self) -> list[str]:
+        """Return the processes of the group that run, those aside that only wait for their exit to be noticed."""
+        self._process.poll()
+        found = []
+        for process in psutil.process_iter(["name", "status"]):
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(process.pid) == self._process.pid and process.info["status"] != psutil.STATUS_ZOMBIE:
+                    found.append(f"{process.info['name']} {process.pid}")
+        return found
 
     def open(self, target: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> HTTPStream:
         """Send a request on a connection of its own."""
