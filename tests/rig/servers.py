@@ -168,6 +168,14 @@ class Server:
         """Send a signal to the process that was started, and to it alone, as an operator does."""
         self._process.send_signal(number)
 
+    def wait_for_log(self, wanted: str, within: float = 5.0) -> None:
+        """Wait until the server has written `wanted`."""
+        until = time.monotonic() + within
+        while wanted not in self.log():
+            if time.monotonic() > until:
+                raise Stalled(f"{self.kind.name} did not log {wanted!r} within {within} s:\n{self.log()}")
+            time.sleep(0.02)
+
     def wait_until_gone(self, within: float) -> float:
         """Wait until no process of the group runs; return the seconds that took."""
         begun = time.monotonic()
