@@ -52,7 +52,7 @@ class Case:
         """The server with room for all streams."""
         kind = SERVERS[self.server]
         roomy = re.sub(r"threads(.)16", rf"threads\g<1>{STREAMS + 20}", kind.command)
-        return replace(kind, command=f"{roomy} {self.options}")
+        return replace(kind, command=roomy.replace("{app}", f"{self.options} {{app}}"))
 
     @property
     def name(self) -> str:
@@ -73,7 +73,7 @@ CASES = [
     Case("hypercorn", "asgi", tells=False),
     Case("daphne", "asgi", tells=False),
     Case("granian-wsgi", "wsgi", "--workers-kill-timeout 3", tells=False, cleans_up=False),
-    Case("waitress", "wsgi", tells=False, cleans_up=False),
+    Case("waitress", "wsgi", "--connection-limit 200", tells=False, cleans_up=False),
     Case("werkzeug", "flask", tells=False, cleans_up=False),
 ]
 
@@ -128,7 +128,7 @@ def test_second_sigint_ends_uvicorn_at_once() -> None:
     with Server(SERVERS["uvicorn-h11"], ADAPTERS["asgi"][0]) as server, server.open("/async/patient") as stream:
         stream.read_until(ITEM)
         server.signal(signal.SIGINT)
-        server.wait_for_log("Waiting for")
+        server.wait_for_log("Waiting for connections")
         assert stream.ending == "open"
         server.signal(signal.SIGINT)
         server.wait_until_gone(BOUND)

