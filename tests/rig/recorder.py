@@ -142,6 +142,7 @@ class Recorder:
     def __init__(self) -> None:
         self.streams: list[Record] = []
         self.logs = LogList()
+        self.reasons: list[str] = []
         self._allowed = 0
         self._watching = False
 
@@ -164,6 +165,7 @@ class Recorder:
         """Forget all records and logs, and let the generators that still run come to their end."""
         self.allow(RELEASED)
         self.streams = []
+        self.reasons = []
         self._allowed = 0
         self.logs.entries.clear()
 
@@ -173,9 +175,17 @@ class Recorder:
         for record in self.streams:
             record.allowed = items
 
+    def note_reason(self, reason: str, _stats: object) -> None:
+        """Keep why a stream ended; an `on_close`."""
+        self.reasons.append(reason)
+
     def state(self) -> dict[str, Any]:
-        """Return records and logs as JSON types."""
-        return {"streams": [record.public() for record in self.streams], "logs": list(self.logs.entries)}
+        """Return records, reasons and logs as JSON types."""
+        return {
+            "streams": [record.public() for record in self.streams],
+            "reasons": list(self.reasons),
+            "logs": list(self.logs.entries),
+        }
 
 
 recorder = Recorder()

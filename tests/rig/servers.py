@@ -111,13 +111,21 @@ class Server:
         kind: an entry of SERVERS.
         app: "module:name" below the repository root.
         start_within: seconds from start until it must accept and have loaded the application.
+        environment: more variables of it.
+        port: where it listens, when that is to be where another one did.
     """
 
     def __init__(
-        self, kind: ServerKind, app: str, *, start_within: float = 20.0, environment: dict[str, str] | None = None
+        self,
+        kind: ServerKind,
+        app: str,
+        *,
+        start_within: float = 20.0,
+        environment: dict[str, str] | None = None,
+        port: int | None = None,
     ) -> None:
         self.kind = kind
-        self.port = free_port()
+        self.port = port or free_port()
         self._home = Path(tempfile.mkdtemp(prefix="rig-"))
         self._log = self._home / "log"
         self.side_door = SideDoor(str(self._home / "door"))

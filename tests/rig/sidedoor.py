@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from streamkit import drain
 from tests.rig.recorder import recorder
 from tests.rig.resources import Resources, snapshot
 from tests.rig.stream import Stalled
@@ -35,6 +36,8 @@ def _answer(order: dict[str, Any]) -> Any:
             return recorder.reset()
         case "allow":
             return recorder.allow(order["items"])
+        case "drain":
+            return drain()
         case "pid":
             return os.getpid()
         case unknown:
@@ -111,6 +114,10 @@ class SideDoor:
     def logs(self) -> list[dict[str, Any]]:
         """Return what streamkit logged since the reset."""
         return list(self.ask("state")["logs"])
+
+    def reasons(self) -> list[str]:
+        """Return what `on_close` was told since the reset, where a scenario has one."""
+        return list(self.ask("state")["reasons"])
 
     def resources(self) -> Resources:
         """Count what the process holds."""
