@@ -13,7 +13,9 @@ from tests.rig.servers import SERVERS, Server
 
 pytestmark = [pytest.mark.servers, needs("openai")]
 
-KINDS = [pytest.param(SERVERS[name], id=name, marks=needs(*SERVERS[name].parts)) for name in ("uvicorn-h11", "granian-asgi")]
+KINDS = [
+    pytest.param(SERVERS[name], id=name, marks=needs(*SERVERS[name].parts)) for name in ("uvicorn-h11", "granian-asgi")
+]
 
 
 @pytest.fixture(params=KINDS)
@@ -28,9 +30,12 @@ def _answer(server: Server, model: str) -> Iterator[str]:
     import openai
 
     client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0, timeout=20)
-    with client, client.chat.completions.create(
-        model=model, messages=[{"role": "user", "content": "Hello"}], stream=True
-    ) as chunks:
+    with (
+        client,
+        client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": "Hello"}], stream=True
+        ) as chunks,
+    ):
         for number, chunk in enumerate(chunks):
             if number == 3:
                 server.signal(signal.SIGTERM)

@@ -28,14 +28,14 @@ pytestmark = pytest.mark.servers
 
 BROWSER = {"Accept": "text/event-stream"}
 ITEM = b"id: 1\ndata: item\n\n"
-(HOOK,) = re.findall(r"^```python\n(.*?post_worker_init.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+(HOOKS,) = re.findall(r"^```python\n(# gunicorn.conf.py\n.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 
 
 @needs("gunicorn")
 @pytest.mark.parametrize("adapter", ["wsgi", pytest.param("flask", marks=needs("flask"))])
 def test_preloaded_workers_end_their_streams_by_the_documented_hook(adapter: str, tmp_path: Path) -> None:
     """A worker that was forked after the import has the server's handlers only later, and chains them in the hook."""
-    (tmp_path / "gunicorn.conf.py").write_text(HOOK)
+    (tmp_path / "gunicorn.conf.py").write_text(HOOKS)
     kind = SERVERS["gunicorn-gthread"]
     preloading = replace(kind, command=f"{kind.command} --preload --config {tmp_path}/gunicorn.conf.py")
     with Server(preloading, ADAPTERS[adapter][0]) as server:
@@ -48,13 +48,34 @@ def test_preloaded_workers_end_their_streams_by_the_documented_hook(adapter: str
         assert [record["closed"] for record in server.journal()] == [1]
 
 
+@needs("gunicorn")
+def test_worker_that_has_answered_enough_ends_its_streams_by_the_documented_hook(tmp_path: Path) -> None:
+    """The server waits for the streams of a worker that it replaces, and sends it no signal."""
+    (tmp_path / "gunicorn.conf.py").write_text(HOOKS)
+    kind = SERVERS["gunicorn-gthread"]
+    short = replace(kind, command=f"{kind.command} --max-requests 3 --config {tmp_path}/gunicorn.conf.py")
+    with Server(short, ADAPTERS["wsgi"][0]) as server, server.open("/async/idle", headers=BROWSER) as stream:
+        before = server.side_door.ask("pid")
+        stream.read_until(ITEM)
+        for _ in range(2):
+            with server.open("/async/finite") as other:
+                other.read_to_end()
+        assert stream.read_to_end().startswith(ITEM + b"retry: ")
+        stream.leave()
+        _wait_for_another(server, before)
+        with server.open("/async/finite") as other:
+            assert other.read_to_end().endswith(b"event: done\ndata: \n\n")
+
+
 @needs("uvicorn")
 def test_reload_waits_for_no_stream(tmp_path: Path) -> None:
     """While one writes code, the old process goes although a page listens, and the new one answers."""
     kind = SERVERS["uvicorn-h11"]
     code = tmp_path / "code.py"
     code.touch()
-    with Server(replace(kind, command=f"{kind.command} --reload --reload-dir {tmp_path}"), ADAPTERS["asgi"][0]) as server:
+    with Server(
+        replace(kind, command=f"{kind.command} --reload --reload-dir {tmp_path}"), ADAPTERS["asgi"][0]
+    ) as server:
         before = server.side_door.ask("pid")
         with server.open("/async/idle", headers=BROWSER) as stream:
             stream.read_until(ITEM)

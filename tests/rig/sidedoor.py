@@ -27,21 +27,15 @@ OWNER = "STREAMKIT_RIG_OWNER"
 
 
 def _answer(order: dict[str, Any]) -> Any:
-    match order["do"]:
-        case "state":
-            return recorder.state()
-        case "resources":
-            return asdict(snapshot())
-        case "reset":
-            return recorder.reset()
-        case "allow":
-            return recorder.allow(order["items"])
-        case "drain":
-            return drain()
-        case "pid":
-            return os.getpid()
-        case unknown:
-            return f"unknown order {unknown!r}"
+    answers: dict[str, Callable[[], Any]] = {
+        "state": recorder.state,
+        "resources": lambda: asdict(snapshot()),
+        "reset": recorder.reset,
+        "allow": lambda: recorder.allow(order["items"]),
+        "drain": drain,
+        "pid": os.getpid,
+    }
+    return answers[order["do"]]()
 
 
 def _serve(listener: socket.socket, owner: int) -> None:
