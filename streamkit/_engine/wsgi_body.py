@@ -8,6 +8,7 @@ from streamkit._engine.bodies import PumpedBody, discard
 from streamkit._engine.inline import InlineBody
 from streamkit._engine.register import logger
 from streamkit._engine.response import Answer, StreamOptions, refusal
+from streamkit._engine.signals import drain_on_signals
 from streamkit._engine.stream import Stream
 from streamkit._engine.thread_pump import ThreadPump
 from streamkit._engine.threads import CAP, under_gevent
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _warned: set[str] = set()
+
+# A threaded server answers in threads, where no handler can be set; it loads the application in its main thread, after
+# it has installed its own handlers.
+drain_on_signals()
 
 PASSAGE = "streamkit.passage"
 """The key, in the environ, of what the `StreamingMiddleware` around an app learns of its response."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import AsyncIterator
 
 from streamkit import drain_on_signals
 from streamkit._engine.signals import Chained
