@@ -223,6 +223,11 @@ class Life:
             except Exception:
                 logger.exception("on_close of a stream failed")
 
+    def retire(self) -> None:
+        """Never open: the request gets another answer, which a host may send by the same way."""
+        if self._opened_at is None:
+            self._opened_at, self._closed = self.clock.now(), True
+
     def forget(self) -> None:
         """Undo `open`: the stream was refused after all."""
         if self._ends_here():

@@ -137,6 +137,7 @@ class StreamOptions:
 
     def discard(self) -> None:
         """Close a source that is never going to be started."""
+        self.stream.life.retire()
         discard(self.stream)
 
     def _option(self, name: str) -> Any:
