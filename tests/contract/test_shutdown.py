@@ -11,6 +11,7 @@ import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import pytest
@@ -98,8 +99,9 @@ def _cases() -> list[object]:
 @pytest.mark.parametrize("case", _cases())
 def test_hundred_idle_streams_end_at_sigterm(case: Case) -> None:
     """Each browser is told when to come back, any other client sees a cut, and each `finally` has run to its end."""
-    with Server(case.kind, ADAPTERS[case.adapter][0]) as server:
-        streams = [server.open("/async/idle", headers=BROWSER if number % 2 else None) for number in range(STREAMS)]
+    with Server(case.kind, ADAPTERS[case.adapter][0]) as server, ExitStack() as stack:
+        headers = [BROWSER if number % 2 else None for number in range(STREAMS)]
+        streams = [stack.enter_context(server.open("/async/idle", headers=fields)) for fields in headers]
         for stream in streams:
             stream.read_until(ITEM)
         with ThreadPoolExecutor(STREAMS) as pool:
