@@ -23,6 +23,7 @@ from streamkit import starlette as on_starlette
 from tests.adapters.django_project import Fed, Kind, by_source, serving
 from tests.adapters.flask_apps import app_with
 from tests.adapters.starlette_app import app_of
+from tests.adapters.watched import host as host_of
 from tests.engine.lives import Ends, events, wait_for
 from tests.rig.asgi import ASGIHost
 from tests.rig.wsgi import WSGIHost
@@ -68,7 +69,7 @@ def starlette(content: Any, wrapped: bool, **options: Any) -> ASGIHost:
         response = on_starlette.EventStreamResponse(content(), **options)
         return _replace(response, "body_iterator", zipped_async) if wrapped else response
 
-    return ASGIHost(app_of(build))
+    return host_of(app_of(build))
 
 
 def flask(content: Any, wrapped: bool, **options: Any) -> WSGIHost:
@@ -123,10 +124,11 @@ class Served:
         while text not in self.plain(stream.body):
             assert stream.piece() is not None, "the stream has ended"
 
-    def nudge(self, item: object) -> None:
-        """Let a thread out of its source, unless the source is closed already."""
+    def nudge(self, item: object) -> bool:
+        """Let a thread out of its source, unless the source is closed already; tell whether the stream has ended."""
         with suppress(PipeClosedError):
             self.fed.put(item)
+        return bool(self.ends.told)
 
     def ended(self, reason: str) -> None:
         """Check that `on_close` was called once, for `reason`."""
@@ -171,7 +173,7 @@ def test_stream_that_does_not_finish_is_cut_off_through_any_wrapper(host: str, s
         served.fed.put("a")
         served.read_until(stream, b"data: a\n\n")
         assert streamkit.drain() == 1
-        wait_for(lambda: served.nudge("more") or served.ends.told)
+        wait_for(lambda: served.nudge("more"))
         stream.read_to_end()
         assert not stream.clean
         assert b"retry" not in served.plain(stream.body)
