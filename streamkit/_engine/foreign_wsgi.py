@@ -75,14 +75,11 @@ class StreamingMiddleware:
         """Answer one request."""
         if PASSAGE in environ:  # a middleware like this one is around us
             return self._app(environ, start_response)
-        environ[PASSAGE] = passage = Passage()
+        head = _Head(environ, start_response)
         if asks_for_stream(environ.get("HTTP_ACCEPT")):
             environ.pop("HTTP_ACCEPT_ENCODING", None)  # what would compress holds items back
-        head = _Head(start_response)
         body = self._app(environ, head.start_response)
-        if head.sent:
-            return body
-        if head.said is None and not passage.ours:
+        if head.said is None:
             return _Late(self, environ, head, body)
         return self.answer(environ, head, body)
 
@@ -90,13 +87,13 @@ class StreamingMiddleware:
         self, environ: WSGIEnvironment, head: _Head, body: Iterable[bytes], begun: Any = None
     ) -> Iterable[bytes]:
         """Send the head and return what the server iterates. `begun` does so for a body that has been started."""
-        if head.sent or (format := _format_of(environ, head, body)) is None:
+        if head.sent or (format := _format_of(head, body)) is None:
             head.send()
             return body if begun is None else begun
         status, headers, exc_info = head.said
         head.said = status, foreign_headers(headers), exc_info
         content = AppBody(body, begun)
-        if environ.get("REQUEST_METHOD") == "HEAD":
+        if head.alone:
             head.send()
             content.close()
             return []
@@ -121,15 +118,21 @@ class _Head:
     """Keeps what the app says to `start_response` until it is known whether it streams.
 
     Attributes:
+        alone: Whether the request is for the head alone. An app may change what its environ says.
+        file: What the server sends files by, if it has such a thing.
+        passage: What a response of streamkit inside the app tells us.
         said: Status, headers and exc_info.
         sent: Whether the server has been told.
     """
 
-    __slots__ = ("_start_response", "_write", "said", "sent")
+    __slots__ = ("_start_response", "_write", "alone", "file", "passage", "said", "sent")
 
-    def __init__(self, start_response: StartResponse) -> None:
+    def __init__(self, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+        self.alone = environ.get("REQUEST_METHOD") == "HEAD"
+        self.file = environ.get("wsgi.file_wrapper")
+        environ[PASSAGE] = self.passage = Passage()
         self._start_response = start_response
-        self._write: Callable[[bytes], object] | None = None
+        self._write: Any = None
         self.said: Any = None
         self.sent = False
 
@@ -151,15 +154,13 @@ class _Head:
             return
         self.sent = True
         status, headers, exc_info = self.said
-        self.said = status, headers, None  # a traceback would keep every frame alive
         more = () if exc_info is None else (exc_info,)
         self._write = self._start_response(status, headers, *more)
 
     def write(self, data: bytes) -> None:
         """Be what `start_response` returns: an app that writes by itself passes untouched."""
         self.send()
-        if self._write is not None:
-            self._write(data)
+        self._write(data)
 
 
 class AppBody:
@@ -196,15 +197,14 @@ class _Late:
         self, middleware: StreamingMiddleware, environ: WSGIEnvironment, head: _Head, body: Iterable[bytes]
     ) -> None:
         self._middleware, self._environ, self._head, self._body = middleware, environ, head, body
-        self._answer: Iterable[bytes] | None = None
-        self._items: Iterator[bytes] = iter(())
+        self._answer = body
+        self._items: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        if self._answer is None:
-            self._answer = self._body  # what to close, where the first item fails
+        if self._items is None:
             self._items = self._begin()
         return next(self._items)
 
@@ -212,7 +212,7 @@ class _Late:
         items = iter(self._body)
         first: Any = next(items, _MISSING)
         whole = items if first is _MISSING else chain([first], items)
-        if first is _MISSING or self._environ[PASSAGE].ours:
+        if first is _MISSING:
             self._head.send()
             return whole
         answer = self._middleware.answer(self._environ, self._head, self._body, whole)
@@ -222,14 +222,14 @@ class _Late:
 
     def close(self) -> None:
         """End the app's request; by what was made of its body, where that is not the body itself."""
-        close = getattr(self._body if self._answer is None else self._answer, "close", None)
+        close = getattr(self._answer, "close", None)
         if close is not None:
             close()
 
 
-def _format_of(environ: WSGIEnvironment, head: _Head, body: Iterable[bytes]) -> ForeignBytes | None:
+def _format_of(head: _Head, body: Iterable[bytes]) -> ForeignBytes | None:
     """Return what an app streams, or None for a response that is whole, or not the app's own."""
-    ours = environ[PASSAGE].ours or isinstance(getattr(body, "stream", None), Stream)
+    ours = head.passage.ours or isinstance(getattr(body, "stream", None), Stream)
     if ours or head.said is None or hasattr(body, "__len__") or not hasattr(body, "__iter__"):
         return None
     status, headers, _ = head.said
@@ -237,12 +237,11 @@ def _format_of(environ: WSGIEnvironment, head: _Head, body: Iterable[bytes]) -> 
         return None
     named = {name.lower(): value for name, value in headers}
     content_type = named.get("content-type", "")
-    if streaming_type(content_type) is None and ("content-length" in named or _is_file(environ, body)):
+    if streaming_type(content_type) is None and ("content-length" in named or _is_file(head, body)):
         return None
     return ForeignBytes(content_type, named.get("content-encoding"))
 
 
-def _is_file(environ: WSGIEnvironment, body: object) -> bool:
+def _is_file(head: _Head, body: object) -> bool:
     """Tell whether the server is going to send `body` as a file."""
-    wrapper = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and isinstance(body, wrapper)
+    return isinstance(head.file, type) and isinstance(body, head.file)

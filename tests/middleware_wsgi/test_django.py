@@ -234,6 +234,20 @@ def test_silence_is_filled_between_events(interface: Interface, source: Kind) ->
         assert stream.clean
 
 
+@pytest.mark.parametrize(("interface", "source"), [("asgi", "sync"), ("asgi", "async"), ("wsgi", "async")])
+def test_silence_is_filled_unasked_where_it_takes_no_thread_from_the_view(
+    interface: Interface, source: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every 15 seconds, which are fewer here."""
+    monkeypatch.setattr("streamkit._engine.policy.DEFAULT_KEEPALIVE", 0.02)
+    fed = Source()
+    with site(interface, fed.respond(source)) as host, host.open("/") as stream:
+        stream.read_until(b":\n:\n")
+        fed.pipe.close()
+        stream.read_to_end()
+        assert stream.clean
+
+
 @by_interface
 @by_source
 def test_nothing_is_filled_into_an_event_or_into_other_bytes(interface: Interface, source: Kind) -> None:

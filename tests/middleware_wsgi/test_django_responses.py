@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 pytest.importorskip("django")
 
+from django.core.handlers.wsgi import WSGIHandler
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
+from django.utils import translation
 
-from streamkit import stats
+import streamkit.wsgi
+from streamkit import StreamLimit, StreamPolicy, stats
 from streamkit.django import EventStreamResponse, StreamingMiddleware
 from tests.adapters.django_project import (
     Interface,
     Kind,
+    as_view,
     by_interface,
     by_source,
+    project,
     request_of,
 )
-from tests.middleware_wsgi.apps import Ends, soon
+from tests.middleware_wsgi.apps import Body, Ends, soon
 from tests.middleware_wsgi.django_site import MIDDLEWARE, SUBCLASS, Source, counting_requests, options, site
+from tests.rig.wsgi import WSGIHost
 
 
 @by_interface
@@ -111,6 +117,7 @@ def test_response_stays_what_the_view_has_made(interface: Interface) -> None:
     closers.append(closed.set)
     response: Any = StreamingMiddleware(lambda _request: made)(request_of(interface))
     assert response is made
+    assert response.is_async is (interface == "asgi")
     assert isinstance(response, Special)
     assert (response.status_code, response.reason_phrase, response.cookies["a"].value) == (202, "Soon", "1")
     assert dict(response.items()) == {
@@ -150,6 +157,112 @@ def test_closers_of_the_content_run_where_it_was_read(interface: Interface) -> N
         assert soon(lambda: over() == 1)
     assert rows.closes == 1
     assert threads["read"] == threads["closed"]
+
+
+def test_iterator_that_closes_itself_is_closed_once() -> None:
+    """It is the content and its iterator in one."""
+    body = Body([b"1"])
+    with site("wsgi", lambda _: StreamingHttpResponse(body)) as host:
+        assert host.open("/").read_to_end() == b"1"
+    assert body.closed == 1
+
+
+@by_interface
+def test_iterator_behind_the_content_is_closed_when_the_client_leaves(interface: Interface) -> None:
+    """Though somebody holds it, and the content itself has nothing to close."""
+    fed = Source()
+    held = fed.events("sync")
+
+    class Rows:
+        def __iter__(self) -> Iterator[str]:
+            return held  # type: ignore[no-any-return]
+
+    with options(policy=StreamPolicy(keepalive=0.05)), site(interface, lambda _: StreamingHttpResponse(Rows())) as host:
+        with host.open("/") as stream:
+            fed.put("a")
+            stream.read_until(b"data: a\n\n")
+        assert fed.is_closed(5)
+    assert fed.ends == 1
+
+
+def test_head_request_closes_the_content_at_once() -> None:
+    """Whether the empty body is read or not."""
+    body, request = Body(), request_of("wsgi")
+    request.method = "HEAD"
+    response: Any = StreamingMiddleware(lambda _request: StreamingHttpResponse(body))(request)
+    assert body.closed == 1
+    assert b"".join(response) == b""
+    response.close()
+    assert (body.iterated, body.closed) == (0, 1)
+
+
+def test_refusal_has_the_reason_of_its_own_status() -> None:
+    """Not that of the stream."""
+    limit = StreamLimit(1)
+    limit.acquire()
+    kind: Any = type("Limited", (StreamingMiddleware,), {"limit": limit})
+    response = kind(lambda _request: StreamingHttpResponse(iter([b"a"]), reason="Fine"))(request_of("wsgi"))
+    assert (response.status_code, response.reason_phrase) == (503, "Service Unavailable")
+    response.close()
+
+
+def test_connections_of_the_view_stay_open_while_its_content_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have begun to read from a cursor."""
+    released: list[object] = []
+    monkeypatch.setattr("streamkit._engine._django.response.close_old_connections", lambda: released.append(None))
+    response: Any = StreamingMiddleware(lambda _request: StreamingHttpResponse(iter([b"a"])))(request_of("wsgi"))
+    assert b"".join(response) == b"a"
+    assert released == []
+    response.close()
+
+
+@by_interface
+@by_source
+def test_content_is_read_in_the_language_of_its_view(interface: Interface, source: Kind) -> None:
+    """Also in a thread of its own."""
+
+    def words() -> Iterator[str]:
+        yield str(translation.get_language())
+
+    async def words_async() -> AsyncIterator[str]:
+        yield str(translation.get_language())
+
+    def respond(_: object) -> StreamingHttpResponse:
+        translation.activate("de")
+        content: Any = words() if source == "sync" else words_async()
+        return StreamingHttpResponse(content)
+
+    with site(interface, respond) as host:
+        assert host.open("/").read_to_end() == b"de"
+
+
+def test_response_of_streamkit_passes_the_wsgi_middleware_around_django() -> None:
+    """It is one stream there too."""
+    ends, opened = Ends(), stats().opened
+    with project(as_view("sync", lambda _: EventStreamResponse(iter("ab")))):
+        app = streamkit.wsgi.StreamingMiddleware(WSGIHandler(), on_close=ends)
+        with WSGIHost(app) as host:
+            assert host.open("/").read_to_end().removeprefix(b":\n") == b"data: a\n\ndata: b\n\n"
+    assert ends.told == []
+    assert stats().opened == opened + 1
+
+
+@by_interface
+def test_closer_of_async_content_is_awaited(interface: Interface) -> None:
+    """Where it is a coroutine, which Django would leave unawaited."""
+    closed = threading.Event()
+
+    class Rows:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"1\n"
+
+        async def close(self) -> None:
+            await asyncio.sleep(0)
+            closed.set()
+
+    with site(interface, lambda _: StreamingHttpResponse(Rows())) as host:
+        assert host.open("/").read_to_end() == b"1\n"
+    assert closed.is_set()
 
 
 @pytest.mark.parametrize("wrong", [{"policy": 15}, {"limit": 100}, {"on_close": "log"}], ids=["policy", "limit", "end"])

@@ -88,7 +88,8 @@ def test_stream_that_may_be_cut_ends_between_two_events(make: Any) -> None:
     """A browser that was sent an id comes back for the rest: it is told when, after the event that is being sent."""
     ends = Ends()
     items = iter([b"id: 1\ndata: a\n\n", b"data: b\n", b"\n", b"data: c\n\n"])
-    call = Call(StreamingMiddleware(make(items), on_close=ends), headers=BROWSER)
+    app = make(items, [("Content-Type", "Text/Event-Stream; charset=utf-8")])
+    call = Call(StreamingMiddleware(app, on_close=ends), headers=BROWSER)
     assert call.take() == b"id: 1\ndata: a\n\n"
     assert call.take() == b"data: b\n"
     drain()

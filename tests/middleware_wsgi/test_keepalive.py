@@ -185,6 +185,24 @@ def test_idle_stream_with_a_thread_ends_at_a_shutdown_at_once(items: list[bytes]
     assert ends.reasons == ["drained"]
 
 
+def test_half_an_event_that_nobody_has_taken_yet_is_no_place_to_end() -> None:
+    """It was made before the end was asked for, so the stream ends inside it."""
+    ends, fed = Ends(), Fed()
+    policy = StreamPolicy(keepalive=15, drain="cut")
+    call = Call(timed(app_of(fed), FakeClock(), policy=policy, on_close=ends), threads=True)
+    fed.put(A)
+    assert call.take() == A
+    frames = stats().frames
+    fed.put(b"data: half\n")
+    assert soon(lambda: stats().frames == frames + 1)
+    drain()
+    with pytest.raises(StreamCutError):
+        call.read()
+    fed.put(A)
+    assert ends.reasons == ["drained"]
+    assert soon(lambda: stats().threads == 0)
+
+
 def _outcome(call: Call) -> bytes:
     try:
         return call.take()

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 TEXT = [("Content-Type", "text/plain")]
+
+
+class Old:
+    """Iterable as of old."""
+
+    def __getitem__(self, index: int) -> bytes:
+        return [A][index]
+
+
 SIZED = [*TEXT, ("Content-Length", "1")]
 
 
@@ -33,9 +42,10 @@ SIZED = [*TEXT, ("Content-Length", "1")]
         (Body(), TEXT, "404 Not Found"),
         (Body(), EVENTS, "401 Unauthorized"),
         (Body(()), EVENTS, "204 No Content"),
+        (Old(), EVENTS, "200 OK"),
         (FileWrapper(io.BytesIO(b"a")), TEXT, "200 OK"),
     ],
-    ids=["list", "tuple", "whole-events", "length", "error-page", "refused-stream", "no-content", "file"],
+    ids=["list", "tuple", "whole-events", "length", "error-page", "refused-stream", "no-content", "no-iter", "file"],
 )
 def test_what_is_no_stream_passes_untouched(body: Any, headers: Any, status: str) -> None:
     """The server gets the very objects that the app gave, and nothing is counted."""

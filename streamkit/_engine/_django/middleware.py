@@ -86,15 +86,18 @@ class StreamingMiddleware:
         return self._treated(request, await self._get_response(request))
 
     def _treated(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        ours = isinstance(response, TwoWayResponse)  # of streamkit, or of a middleware like this one
-        if not ours and (not isinstance(response, StreamingHttpResponse) or _is_file(response)):
-            return response
-        stream: Any = response if ours else self._taken_over(request, response)
-        if request.method == "HEAD":
-            stream.replace_content([])
-        elif not ours and (answer := crowded_out(stream.stream, request.META, stream.is_async)) is not None:
-            _refuse(stream, answer)
+        if isinstance(response, TwoWayResponse):  # of streamkit, or of a middleware like this one
+            if request.method == "HEAD":
+                response.replace_content([])
+        elif isinstance(response, StreamingHttpResponse) and not _is_file(response):
+            self._serve(request, self._taken_over(request, response))
         return response
+
+    def _serve(self, request: HttpRequest, response: TwoWayResponse) -> None:
+        if request.method == "HEAD":
+            response.replace_content([])
+        elif (answer := crowded_out(response.stream, request.META, response.is_async)) is not None:
+            _refuse(response, answer)
 
     def _taken_over(self, request: HttpRequest, response: Any) -> TwoWayResponse:
         kind: Any = type(response)
