@@ -1,0 +1,142 @@
+"""End an app whose stream is over, so that what it awaits in a `finally` is done.
+
+The task that runs the generator is cancelled first and alone, then the one that sends; only when those have ended, or
+had their time, is the app told that its client has left, and at the very last the call of the app itself is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any
+
+from streamkit._engine.clock import Clock
+from streamkit._engine.foreign.inbox import Inbox
+from streamkit._engine.foreign.tasks import Families, Task, runs_generator
+from streamkit._engine.policy import StreamPolicy
+from streamkit._engine.register import logger
+
+TURNS = 10
+"""Turns of the loop in which what was set off inside an app has come to where it waits."""
+
+
+class Ending:
+    """Ends the app of one request, if it must be ended.
+
+    Attributes:
+        over: Done when the app has returned or raised.
+        begun: The app is being ended.
+    """
+
+    def __init__(self, own: Task, inbox: Inbox, families: Families, policy: StreamPolicy, clock: Clock) -> None:
+        self._own = own
+        self._cancelling = own.cancelling()
+        self._interrupted = 0
+        self._inbox = inbox
+        self._families = families
+        self._timeout = policy.cleanup_timeout
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._senders: list[Task] = []
+        self._task: Task | None = None
+        self.over: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the app is being ended."""
+        return self._task is not None
+
+    def note_sender(self) -> None:
+        """Remember the task that sends."""
+        task = asyncio.current_task()
+        if task is not None and task not in self._senders:
+            self._senders.append(task)
+
+    def begin(self, first: Callable[[], Awaitable[object]] | None = None) -> None:
+        """Await `first`, then end the app; once."""
+        if self._task is None and not self.over.done():
+            self._task = self._loop.create_task(self._run(first))
+
+    async def hold(self) -> None:
+        """Hold a sender until it is cancelled."""
+        await asyncio.shield(self.over)
+
+    async def finished(self) -> None:
+        """Wait until nothing is going on here any more; the app is over."""
+        self.over.set_result(None)
+        if self._task is not None:
+            await asyncio.wait({self._task})
+        self._senders.clear()
+
+    def was_ours(self, error: BaseException | None) -> bool:
+        """Take back our cancellations of the server's task; tell whether `error` is one of them and no one else's."""
+        cancelled, left = self._interrupted > 0, self._own.cancelling()
+        while self._interrupted:
+            self._interrupted -= 1
+            left = self._own.uncancel()
+        return cancelled and isinstance(error, asyncio.CancelledError) and left <= self._cancelling
+
+    async def _run(self, first: Callable[[], Awaitable[object]] | None) -> None:
+        try:
+            if first is not None:
+                await first()
+            await self._turns()
+            if not self.over.done():
+                await self._cancel_generators()
+            if not self.over.done():
+                await self._cancel([self._sender()])
+            self._inbox.tell()
+            if not await self._ended([]):
+                await self._cancel([self._own])
+        except Exception:
+            logger.exception("A stream could not be ended")
+
+    async def _cancel_generators(self) -> None:
+        tasks = []
+        for task, host in self._families.relatives(self._sender(), self._own):
+            if task not in self._senders and runs_generator(task):
+                tasks.append(task)
+                task.add_done_callback(partial(self._cancel_host, host))
+        await self._cancel(tasks)
+
+    def _cancel_host(self, host: Task | None, _: Task) -> None:
+        """Let no group stop at itself the cancellation of one of its tasks: FastAPI would take that for a fault."""
+        if host is not None and not host.done() and not self.over.done():
+            self._interrupted += host is self._own
+            host.cancel()
+
+    def _sender(self) -> Task:
+        alive = [task for task in self._senders if not task.done()]
+        inside = [task for task in alive if runs_generator(task)]
+        others = [task for task in alive if task is not self._own]
+        return next(iter(inside or others), self._own)  # the first has sent the head; a later one, say, pings
+
+    async def _cancel(self, tasks: Iterable[Task]) -> None:
+        """Cancel tasks and wait for what they have to clean up."""
+        waiting = []
+        for task in tasks:
+            self._interrupted += task is self._own
+            task.cancel()
+            waiting.append(task)
+        if waiting and not await self._ended(waiting):
+            logger.warning("The cleanup of a stream did not end within %g s", self._timeout)
+        await self._turns()
+
+    async def _ended(self, tasks: Iterable[Task]) -> bool:
+        """Wait until the app or all of `tasks` have ended; False when that takes longer than `cleanup_timeout`."""
+        late: asyncio.Future[None] = self._loop.create_future()
+        timer = self._clock.call_later(self._loop, self._timeout, lambda: late.set_result(None))
+        waiting: list[asyncio.Future[Any]] = [task for task in tasks if task is not self._own]
+        waiting = waiting or [self.over]
+        try:
+            while waiting and not self.over.done() and not late.done():
+                await asyncio.wait([self.over, late, *waiting], return_when=asyncio.FIRST_COMPLETED)
+                waiting = [one for one in waiting if not one.done()]
+        finally:
+            timer.cancel()
+        return not late.done()
+
+    async def _turns(self) -> None:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
