@@ -21,13 +21,14 @@ class Inbox:
 
     Attributes:
         left: The server has said that the client left, or that the response is over.
-        hidden: The app is not to hear of it now.
         told: The app is to be told that the client left, whether it has or not.
         heard: The app has been told.
     """
 
-    left = hidden = told = heard = False
+    left = told = heard = False
     # Few requests are streams, and each has an inbox: what most never set is no part of it.
+    _straight = True  # the app's calls go to the server
+    _watched = _hidden = False
     _inside = 0
     _ahead: Message | None = None
     _changed: asyncio.Future[None] | None = None
@@ -39,7 +40,7 @@ class Inbox:
 
     async def receive(self) -> Message:
         """Return the app's next message."""
-        if self._watcher is None and not self.told:
+        if self._straight:
             self._inside += 1
             try:
                 message = await self._receive()
@@ -48,7 +49,9 @@ class Inbox:
                 self._watch_if_idle()
                 raise
             self._inside -= 1
-            if message["type"] != DISCONNECT or not (self.hidden or self._on_left):
+            if not self._watched:
+                return message
+            if message["type"] != DISCONNECT:
                 self._watch_if_idle()
                 return message
             self._note_left()
@@ -60,15 +63,19 @@ class Inbox:
                 message, self._ahead = self._ahead, None
                 self._wake()
                 return message
-            if self.told or (self.left and not self.hidden):
+            if self.told or (self.left and not self._hidden):
                 self.heard = True
                 return {"type": DISCONNECT}
             await self._change()
 
     def watch(self, on_left: Callable[[], object]) -> None:
         """Call `on_left` once when the client has left."""
-        self._on_left = on_left
+        self._on_left, self._watched = on_left, True
         self._watch_if_idle()
+
+    def hide(self) -> None:
+        """Keep from the app that the client has left, or that the response is over, until it is told."""
+        self._hidden = self._watched = True
 
     def stop(self) -> None:
         """Read no further for the app."""
@@ -77,11 +84,12 @@ class Inbox:
 
     def tell(self) -> None:
         """Tell the app that the client has left."""
-        self.told = True
+        self.told, self._straight = True, False
         self._wake()
 
     def _watch_if_idle(self) -> None:
         if self._on_left is not None and self._watcher is None and not self._inside:
+            self._straight = False
             self._watcher = asyncio.get_running_loop().create_task(self._read())
 
     async def _read(self) -> None:

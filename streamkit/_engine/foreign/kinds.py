@@ -7,6 +7,7 @@ Content-Length and its first piece of body says that more is to come.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from streamkit._engine.policy import StreamPolicy
@@ -54,7 +55,7 @@ def judge(status: int, headers: Iterable[Any]) -> tuple[Format | None, bool]:
         if name == b"content-length":
             has_length = True
         elif name == b"content-type":
-            media_type = value.partition(b";")[0].strip().lower()
+            media_type = value.lower().partition(b";")[0].rstrip()
         elif name == b"content-encoding":
             encoding = value.strip().lower()
     if has_length and media_type != EVENT_STREAM:
@@ -147,6 +148,12 @@ def seam_of(format: Format) -> Seam:
 def asks_for_stream(headers: Iterable[Any]) -> bool:
     """Tell whether a request's Accept header names the media type of a stream."""
     for name, value in headers:
-        if name == b"accept" and (b"stream" in value or b"json" in value):
-            return any(media_type in value.lower() for media_type in STREAMING)
+        if name == b"accept":
+            return _names_stream(value)
     return False
+
+
+@lru_cache(maxsize=256)  # browsers and clients send few values
+def _names_stream(accept: bytes) -> bool:
+    accepted = accept.lower()
+    return any(media_type in accepted for media_type in STREAMING)

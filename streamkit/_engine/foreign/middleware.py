@@ -90,9 +90,8 @@ class StreamingMiddleware:
             await self._app(scope, receive, send)
             return
         guard = Guard(self, own, scope, receive, send)
-        headers = scope["headers"]
         scope[KEY] = guard
-        if asks_for_stream(headers):
+        if hides := asks_for_stream(headers := scope["headers"]):
             scope["headers"] = [pair for pair in headers if pair[0] != b"accept-encoding"]
         try:
             await self._app(scope, guard.receive, guard.send)
@@ -103,7 +102,8 @@ class StreamingMiddleware:
             if guard.attentive:
                 await guard.app_returned(None)
         finally:
-            scope["headers"] = headers
+            if hides:
+                scope["headers"] = headers
             del scope[KEY]
 
     def new_life(self, format: Format) -> Life:
@@ -218,7 +218,7 @@ class Guard:
 
     async def _answer(self, messages: list[Message]) -> None:
         """Answer in place of the app's stream, which never starts; this is where its sender is cancelled."""
-        self._inbox.hidden = True
+        self._inbox.hide()
         ending = self._ending = self._owner.new_ending(self._own, self._inbox)
         ending.note_sender()
         for message in messages:

@@ -200,7 +200,7 @@ class ForeignStream:
 
     def _drop_all(self) -> None:
         self.dropping = True
-        self.inbox.hidden = True  # that the response is over is no news to the app yet
+        self.inbox.hide()  # that the response is over is no news to the app yet
         self.flow.stop_fillers()
 
     async def _drop(self) -> None:
