@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from streamkit._engine.clock import SYSTEM, Clock
@@ -91,7 +92,7 @@ class StreamingMiddleware:
             return
         guard = Guard(self, own, scope, receive, send)
         scope[KEY] = guard
-        if hides := asks_for_stream(headers := scope["headers"]):
+        if hides := asks_for_stream(headers := scope.get("headers", ())):
             scope["headers"] = [pair for pair in headers if pair[0] != b"accept-encoding"]
         try:
             await self._app(scope, guard.receive, guard.send)
@@ -171,6 +172,9 @@ class Guard:
         if message["type"] != START:
             return self._send(message)  # what may come before a head; if not, the server complains
         headers = message.get("headers", ())
+        if iter(headers) is headers:  # to be read once only
+            headers = list(headers)
+            message = {**message, "headers": headers}
         format, possible = judge(message["status"], headers)
         if format is not None:
             self._owner.look_at_encoding(headers)
@@ -200,7 +204,9 @@ class Guard:
         head = {**head, "headers": stream_headers(headers, framed_by_server=empty)}
         if self._scope["method"] == "HEAD":
             await self._answer([head, body_of(b"", more=False)])
-        accept = b", ".join(value for name, value in self._scope["headers"] if name == b"accept").decode("latin-1")
+        accept = b", ".join(value for name, value in self._scope.get("headers", ()) if name == b"accept").decode(
+            "latin-1"
+        )
         life = self._owner.new_life(format)
         life.asked_by(self._scope["method"], accept)
         try:
@@ -229,7 +235,8 @@ class Guard:
     async def app_returned(self, error: BaseException | None) -> bool:
         """Do what is left to do when the app is over; tell whether `error` is to be kept from the server."""
         if self._held is not None and self._scope["method"] != "HEAD":
-            await self._send(self._held)
+            with suppress(OSError):  # it would have been the app's to know
+                await self._send(self._held)
         if self._ending is None:
             return self._aside and error is not None and _only(error, StreamCutError)
         if self._stream is not None:

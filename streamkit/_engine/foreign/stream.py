@@ -86,11 +86,14 @@ class ForeignStream:
             await self._drop()
         elif self.gone:
             await self._refuse()
-        elif message["type"] != BODY or self._last is not None:
+        elif self._last is not None:
             await self._send_last()
-            await self.flow.deliver(message)
-        else:
+            await self._send(message)
+        elif message["type"] == BODY:
             await self._send_body(message)
+        elif await self.flow.deliver(message) and _ends_body(message):
+            self.completed = True
+            self._close()
 
     async def _send_body(self, message: Message) -> None:
         await self.flow.take_turn()
@@ -153,6 +156,8 @@ class ForeignStream:
         if not (self.gone or self.completed or self.dropping or self.ending.over.done()):
             self.gone = True
             self.flow.stop_fillers()
+            if self._timer is not None:
+                self._timer.cancel()
             self._hold = self.loop.create_future()
             self._timer = self.life.clock.call_later(self.loop, LEFT_GRACE, self._hold_no_longer)
 
@@ -210,3 +215,11 @@ class ForeignStream:
         if self._dropped > DROPS:
             await self.ending.hold()
             raise ConnectionResetError(errno.ECONNRESET, "the stream is over")
+
+
+def _ends_body(message: Message) -> bool:
+    """Tell whether a message other than a piece of body, a file handed to the server, is the whole rest of the body."""
+    kind = message["type"]
+    return kind == "http.response.pathsend" or (
+        kind == "http.response.zerocopysend" and not message.get("more_body", False)
+    )
