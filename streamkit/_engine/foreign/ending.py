@@ -7,6 +7,7 @@ had their time, is the app told that its client has left, and at the very last t
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
@@ -40,6 +41,7 @@ class Ending:
         self._loop = asyncio.get_running_loop()
         self._senders: list[Task] = []
         self._task: Task | None = None
+        self._struck: asyncio.Future[None] = self._loop.create_future()
         self.over: asyncio.Future[None] = self._loop.create_future()
 
     @property
@@ -58,13 +60,20 @@ class Ending:
         if self._task is None and not self.over.done():
             self._task = self._loop.create_task(self._run(first))
 
-    async def hold(self) -> None:
-        """Hold a sender until it is cancelled."""
-        await asyncio.shield(self.over)
+    async def refuse(self) -> None:
+        """Hold a sender until it is cancelled, and refuse whatever is sent after that.
+
+        Raises:
+            OSError: The sender has been cancelled, or the app is over.
+        """
+        await asyncio.sleep(0)  # who sends on all the same freezes nobody
+        await asyncio.shield(self._struck)
+        raise ConnectionResetError(errno.ECONNRESET, "the stream is over")
 
     async def finished(self) -> None:
         """Wait until nothing is going on here any more; the app is over."""
         self.over.set_result(None)
+        self._strike()
         if self._task is not None:
             await asyncio.wait({self._task})
         self._senders.clear()
@@ -85,12 +94,17 @@ class Ending:
             if not self.over.done():
                 await self._cancel_generators()
             if not self.over.done():
-                await self._cancel([self._sender()])
-            self._inbox.tell()
-            if not await self._ended([]):
+                sender = self._sender()
+                self._loop.call_soon(self._strike)
+                await self._cancel([sender])
+            if not self._inbox.tell() or not await self._ended([]):
                 await self._cancel([self._own])
         except Exception:
             logger.exception("A stream could not be ended")
+
+    def _strike(self) -> None:
+        if not self._struck.done():
+            self._struck.set_result(None)
 
     async def _cancel_generators(self) -> None:
         tasks = []
@@ -116,6 +130,8 @@ class Ending:
         """Cancel tasks and wait for what they have to clean up."""
         waiting = []
         for task in tasks:
+            if task.done() or self.over.done():
+                continue
             self._interrupted += task is self._own
             task.cancel()
             waiting.append(task)

@@ -82,10 +82,11 @@ class Inbox:
         if self._watcher is not None:
             self._watcher.cancel()
 
-    def tell(self) -> None:
-        """Tell the app that the client has left."""
+    def tell(self) -> bool:
+        """Tell the app that the client has left; False when it waits for the server, and so cannot be told."""
         self.told, self._straight = True, False
         self._wake()
+        return not self._inside
 
     def _watch_if_idle(self) -> None:
         if self._on_left is not None and self._watcher is None and not self._inside:

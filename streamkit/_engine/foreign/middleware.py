@@ -162,7 +162,7 @@ class Guard:
         if self._stream is not None:
             return self._stream.send(message)
         if self._ending is not None:
-            return self._ending.hold()
+            return self._ending.refuse()
         if (held := self._held) is not None:
             self._held = None
             return self._open(held, message)
@@ -230,7 +230,7 @@ class Guard:
         for message in messages:
             await self._send(message)
         ending.begin()
-        await ending.hold()
+        await ending.refuse()
 
     async def app_returned(self, error: BaseException | None) -> bool:
         """Do what is left to do when the app is over; tell whether `error` is to be kept from the server."""

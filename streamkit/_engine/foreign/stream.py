@@ -213,8 +213,7 @@ class ForeignStream:
         self._dropped += 1
         await asyncio.sleep(0)
         if self._dropped > DROPS:
-            await self.ending.hold()
-            raise ConnectionResetError(errno.ECONNRESET, "the stream is over")
+            await self.ending.refuse()
 
 
 def _ends_body(message: Message) -> bool:
