@@ -8,9 +8,14 @@ server's side and takes what is ready. Everything in this package is private: th
     stream       what one response promises: format, policy, end, errors
     response     the options and the short answers that all adapters share
     clock        time, so that tests can own it
+    life         whose a stream is, what it has sent, why it ends
+    register     all that are open in this process
+    limit        how many there may be
+    signals      hearing of a shutdown
     threads      locks, parking and the cap on pump threads, safe under gevent
     handoff      the bounded buffer between two sides, each a thread or an event loop
     async_pump   async sources: one task
+    outlet       what an async pump has encoded, and the one send in flight
     delivery     one send, awaited to its end whatever cancels the task
     keepalive    notice that a stream is silent
     producer     what the pumps that fill a handoff have in common
@@ -18,6 +23,8 @@ server's side and takes what is ready. Everything in this package is private: th
     loop_pump    async sources whose reader is elsewhere
     background   one event loop per process for async sources under WSGI
     bodies       drains that a host iterates: WSGI and Django
+    inline       the one that runs a sync source in the server's thread
+    ending       what these measure, and how a stream ends before its time
     wsgi_body    which of them a WSGI server gets, and what it is told when there is none
     twoway       the drain of a host that iterates by `for` or by `async for`, as its server demands
     serve        the drain that speaks ASGI itself

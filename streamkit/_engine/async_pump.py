@@ -13,7 +13,7 @@ and is thrown into it there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
@@ -87,16 +87,23 @@ class AsyncPump:
             if self._started and not self._closing:  # a task that is cancelled before it starts would close nothing
                 self.task.cancel()
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether deliveries are cancelled, and by `stop`."""
+        return self._out.given_up
+
     async def flush_last(self, last: bytes) -> None:
-        """Deliver what was encoded before the source was stopped, and then `last`; from the server's task.
+        """Deliver what was encoded before the source was stopped, and then `last`; from the task of the reader.
 
         Raises:
-            DeliveryFailed: The server's `send` raised.
+            DeliveryFailed: What takes them raised.
             CancelledError: `stop` has given the delivery up.
         """
-        self._out.frames.append(last)
-        self._out.size += len(last)
-        await self._out.flush()
+        await self._out.flush_last(last)
+
+    async def finish(self, send: Callable[[], Awaitable[None]]) -> None:
+        """Call `send`, which ends the body, from the server's task; raises what `flush_last` does."""
+        await self._out.finish(send)
 
     async def finished(self) -> bool:
         """Wait for the source's cleanup; False, and a log record, when it took longer than `cleanup_timeout`."""
@@ -210,10 +217,10 @@ class AsyncPump:
 
     # -- sending -------------------------------------------------------------------------------------------------
 
-    async def _flush(self) -> None:
+    def _flush(self) -> Coroutine[Any, Any, None]:
         if not self._out.opened.done():
             self._end_first_turn()
-        await self._out.flush()
+        return self._out.flush()
 
     def _fill(self) -> None:
         """Send the filler, unless a delivery is under way: then the client is not idle but slow."""

@@ -28,7 +28,7 @@ class PumpedBody:
     def __init__(self, stream: Stream, producer: Producer) -> None:
         self._stream = stream
         self._producer = producer
-        self._meter = Meter(stream)
+        self.meter = Meter(stream)
         self._ending = Ending(stream, producer)
         self._opened = False
         self._started = False
@@ -40,19 +40,19 @@ class PumpedBody:
         if not self._opened:
             self._opened = True
             return b""  # servers that write the head with the first item, even an empty one, write it now
-        self._meter.back()
+        self.meter.back()
         stream = self._stream
         patience = stream.patience(started=self._started)
         try:
             taken = take_in_thread(self._producer.handoff, timeout=patience, clock=stream.clock)
             self._started = True
             if taken is None:
-                return self._meter.gone(stream.format.keepalive)
-            if taken or (taken := self._ending.last()):
-                return self._meter.gone(b"".join(taken))
+                return self.meter.gone(stream.format.keepalive)
+            if chunk := b"".join(taken) or self._ending.last():
+                return self.meter.gone(chunk)
             raise StopIteration
         except BaseException as exc:
-            self._meter.ended(exc)
+            self.meter.ended(exc)
             raise
 
     def stop(self) -> None:
@@ -72,12 +72,12 @@ class PumpedBody:
                 from streamkit._engine.background import background_loop
 
                 producer.watch_cleanup(background_loop())
-        stream.life.close(self._meter.result)
+        self.meter.close()
 
     def __del__(self) -> None:
         if not self._producer.over.ended:
             self._producer.stop()
-        self._stream.life.close(self._meter.result)
+        self.meter.close()
 
 
 class AsyncBody:
@@ -89,7 +89,7 @@ class AsyncBody:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._producer: Producer | None = None
-        self._meter = Meter(stream)
+        self.meter = Meter(stream)
         self._started = False
         self._closed = False
 
@@ -102,19 +102,19 @@ class AsyncBody:
         if self._producer is None:
             self._producer = self._start()
             return b""  # as the head does on ASGI, so that a server that holds it lets it go
-        self._meter.back()
+        self.meter.back()
         stream = self._stream
         patience = stream.patience(started=self._started)
         try:
             taken = await take_in_loop(self._producer.handoff, timeout=patience, clock=stream.clock)
             self._started = True
             if taken is None:
-                return self._meter.gone(stream.format.keepalive)
-            if taken or (taken := self._ending.last()):
-                return self._meter.gone(b"".join(taken))
+                return self.meter.gone(stream.format.keepalive)
+            if chunk := b"".join(taken) or self._ending.last():
+                return self.meter.gone(chunk)
             raise StopAsyncIteration
         except BaseException as exc:
-            self._meter.ended(exc)
+            self.meter.ended(exc)
             await self.aclose()
             raise
 
@@ -122,11 +122,12 @@ class AsyncBody:
         from streamkit._engine.loop_pump import start_pump
 
         life = self._stream.life
-        life.open(running_loop())
+        self.meter.opened = life.open(running_loop())
         try:
             producer = start_pump(self._stream)
         except BaseException:
-            life.forget()
+            if self.meter.opened:
+                life.forget()
             raise
         self._ending = Ending(self._stream, producer)
         return producer
@@ -143,12 +144,12 @@ class AsyncBody:
             await stop_and_wait(self._producer, self._stream)
         elif not closed:
             discard(self._stream)
-        self._stream.life.close(self._meter.result)
+        self.meter.close()
 
     def __del__(self) -> None:
         if self._producer is not None and not self._producer.over.ended:
             self._producer.stop()
-        self._stream.life.close(self._meter.result)
+        self.meter.close()
 
 
 async def as_bytes(chunks: Chunks, charset: str) -> AsyncIterator[bytes]:

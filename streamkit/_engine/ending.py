@@ -10,12 +10,19 @@ from streamkit._engine.stream import Stream
 
 
 class Meter:
-    """Measures what the host takes: it has taken a chunk when it comes back for the next. `result` is how it ended."""
+    """Measures what the host takes: it has taken a chunk when it comes back for the next.
 
+    Attributes:
+        opened: Whether the drain has opened the stream's life, and so is the one that closes it.
+        result: How the drain ended.
+    """
+
+    opened = False
     result: Reason = "disconnected"
 
     def __init__(self, stream: Stream) -> None:
-        self._life = stream.life if stream.leads else None
+        self._life = stream.life
+        self._measures = stream.measures
         self._chunk = b""
         self._gone = 0.0
 
@@ -26,7 +33,7 @@ class Meter:
 
     def back(self) -> None:
         """Take note that the host is back."""
-        if self._chunk and self._life is not None:
+        if self._chunk and self._measures:
             self._life.flushed(self._chunk, perf_counter() - self._gone)
             self._chunk = b""
 
@@ -37,6 +44,11 @@ class Meter:
         elif isinstance(raised, Exception):
             self.result = "error"
 
+    def close(self) -> None:
+        """Close the life, unless a drain around this one does."""
+        if self.opened:
+            self._life.close(self.result)
+
 
 class Ending:
     """The end, before its time, of a stream whose pump fills a handoff."""
@@ -44,22 +56,23 @@ class Ending:
     def __init__(self, stream: Stream, producer: Producer) -> None:
         self._stream = stream
         self._producer = producer
-        self._rest: list[bytes] | None = None
+        self._asked = False
         stream.life.stoppable_by(self._begin)
 
     def _begin(self) -> None:
         """Stop the pump; from any thread, and without waiting."""
-        if self._stream.leads or not self._stream.life.clean:
-            self._rest = [*(self._rest or []), *self._producer.handoff.take()]
+        if not self._stream.life.clean:
+            self._asked = True
             self._producer.stop()
+        elif self._stream.leads:
+            self._asked = True  # before the reader wakes
+            self._producer.stop_after_these()
 
-    def last(self) -> list[bytes]:
-        """Return what is sent last, once: what was encoded before the end was asked for, and what is said then.
+    def last(self) -> bytes:
+        """Return what is said after everything that was encoded: nothing at the second call.
 
         Raises:
             StreamCutError: The stream ends without a word.
         """
-        rest, self._rest = self._rest, None
-        if rest is None or self._producer.completed:
-            return rest or []
-        return [*rest, self._stream.last_words()]
+        asked, self._asked = self._asked, False
+        return self._stream.last_words() if asked and not self._producer.completed else b""

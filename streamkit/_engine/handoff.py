@@ -94,11 +94,15 @@ class Handoff(Generic[T]):
         for wake in wakes:
             wake()
 
-    def close(self) -> None:
-        """Say that the reader has left: items are dropped, producers are told."""
+    def close(self, *, keep: bool = False) -> None:
+        """Say that the reader wants no more: items are dropped, producers are told.
+
+        With `keep` the reader still wants what is there.
+        """
         with self._lock:
             self._closed = True
-            self._items.clear()
+            if not keep:
+                self._items.clear()
             wakes = self._wakes()
         for wake in wakes:
             wake()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from time import perf_counter
 
 from streamkit._engine.bodies import discard
 from streamkit._engine.ending import Meter
@@ -16,8 +17,8 @@ class InlineBody:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._frames = _frames(stream)
-        self._meter = Meter(stream)
+        self.meter = Meter(stream)
+        self._frames = _frames(stream, self.meter)
         self._started = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -25,12 +26,7 @@ class InlineBody:
 
     def __next__(self) -> bytes:
         self._started = True
-        self._meter.back()
-        try:
-            return self._meter.gone(next(self._frames))
-        except BaseException as exc:
-            self._meter.ended(exc)
-            raise
+        return next(self._frames)
 
     def close(self) -> None:
         """Close the source; called by the server after the last item or when the client has left (PEP 3333)."""
@@ -38,41 +34,52 @@ class InlineBody:
         if not self._started:
             self._started = True
             discard(self._stream)
-        self._stream.life.close(self._meter.result)
+        self.meter.close()
 
     def __del__(self) -> None:
         self.close()  # some servers forget to, when the client has left in the wrong moment
 
 
-def _frames(stream: Stream) -> Generator[bytes, None, None]:
-    run, items, index = stream.context.run, None, 0
-    encode, missing, life = stream.encoder(), object(), stream.life
-    around, error = ExitStack(), None
+def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
+    run, items, life, around = stream.context.run, None, stream.life, ExitStack()
+    error: Exception | None = None
     try:
         yield b"" if stream.interval is None else stream.format.keepalive  # the head goes out with it
         try:
             run(around.enter_context, stream.around.inline())
             items = run(iter, stream.source)  # type: ignore[arg-type]
-            while (item := run(next, items, missing)) is not missing:
-                frame = run(encode, item)
-                index += 1
-                if stream.counts:
-                    life.frames = index
-                if frame:
-                    yield frame
-                if life.ending and stream.leads:
-                    break
+            yield from _measured(stream, items)
             last = stream.last_words() if life.ending and stream.leads else stream.end_frame
-        except StreamCutError:
-            raise
         except Exception as exc:
-            error = exc
-            last = run(stream.failed, exc, index)
+            error, meter.result = exc, "error"
+            if isinstance(exc, StreamCutError):
+                raise
+            last = run(stream.failed, exc, life.frames)
             error = None
         if last:
+            begun = perf_counter()
             yield last
+            if stream.measures:
+                life.flushed(last, perf_counter() - begun)
+        meter.result = "completed"
     finally:
         run(_leave, stream, items, around, error)
+
+
+def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None, None]:
+    """Yield a frame for each item, and take note of how long the server has it."""
+    run, encode, missing, life, leads = stream.context.run, stream.encoder(), object(), stream.life, stream.leads
+    counts, measures = int(stream.counts), stream.measures
+    while (item := run(next, items, missing)) is not missing:
+        frame = run(encode, item)
+        life.frames += counts
+        if frame:
+            begun = perf_counter()
+            yield frame
+            if measures:
+                life.flushed(frame, perf_counter() - begun)
+            if leads and life.reason is not None:
+                return
 
 
 def _leave(stream: Stream, items: object, around: ExitStack, error: Exception | None) -> None:

@@ -8,6 +8,7 @@ client takes half an answer for a whole one.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Hashable
 from contextvars import Context
@@ -19,7 +20,7 @@ from streamkit._engine.clock import SYSTEM, Clock, Timer
 from streamkit._engine.handoff import call_threadsafe
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
-from streamkit._engine.register import REGISTER, check_key, logger
+from streamkit._engine.register import check_key, logger, register
 from streamkit._engine.signals import drain_on_signals
 from streamkit._format import Format
 
@@ -62,7 +63,9 @@ class Life:
         "_closed",
         "_loop",
         "_opened_at",
+        "_pid",
         "_stops",
+        "_timed",
         "_timer",
         "bytes",
         "clean",
@@ -102,9 +105,11 @@ class Life:
         self.bytes = 0
         self.slowest_flush = 0.0
         self._opened_at: float | None = None
+        self._pid = 0
         self._closed = False
         self._stops: list[Callable[[], object]] = []
         self._loop: AbstractEventLoop | None = None
+        self._timed = False
         self._timer: Timer | None = None
 
     def bind(
@@ -140,26 +145,31 @@ class Life:
         """Return how many streams are allowed, where `open` would raise."""
         return None if self.limit is None or self._opened_at is not None else self.limit.reached(self.key)
 
-    def open(self, loop: AbstractEventLoop | None = None) -> None:
-        """Count the stream as open. Once: a body inside another one is the same stream.
+    def open(self, loop: AbstractEventLoop | None = None) -> bool:
+        """Count the stream as open.
 
         Args:
             loop: Where timers may run; without one, on the loop that streamkit keeps, if any are needed.
+
+        Returns:
+            Whether the caller is the one to close it: a body inside another one is the same stream.
 
         Raises:
             TooManyStreamsError: The stream's `StreamLimit` is reached.
         """
         if self._opened_at is not None:
-            return
+            return False
         if self.limit is not None:
             self.limit.acquire(self.key)
-        self._opened_at, self._loop = self.clock.now(), loop
+        self._opened_at, self._loop, self._pid = self.clock.now(), loop, os.getpid()
         drain_on_signals()
         if self.policy.max_age is not None:
             age = self.policy.max_age * random.uniform(0.9, 1.0)  # noqa: S311 - spreads load, guards nothing
             self._later(age, lambda: self.drain("max_age"))
-        if REGISTER.add(self):
+        register().add(self)
+        if register().leaving:
             self.drain("drained")
+        return True
 
     def stoppable_by(self, stop: Callable[[], object]) -> None:
         """Have `stop` called, from any thread, when the stream is to end; and again when it has not done so in time."""
@@ -175,9 +185,10 @@ class Life:
     def flushed(self, chunk: bytes, seconds: float) -> None:
         """Take note that the server took `chunk`, and how long that was."""
         self.bytes += len(chunk)
-        if not self.resumable and (b"\nid:" in chunk or chunk.startswith(b"id:")):
+        if seconds > self.slowest_flush:  # noqa: PLR1730 - max() takes three times as long, for each chunk
+            self.slowest_flush = seconds
+        if self.is_browser and not self.resumable and (b"\nid:" in chunk or chunk.startswith(b"id:")):
             self.resumable = True
-        self.slowest_flush = max(self.slowest_flush, seconds)
 
     def farewell(self) -> bytes:
         """Return what a clean end says: when to come back (WHATWG HTML, 9.2.6, field `retry`).
@@ -193,18 +204,12 @@ class Life:
 
     def close(self, outcome: Reason) -> None:
         """Count the stream as ended and tell `on_close`. `outcome` is the reason where nobody asked for the end."""
-        if self._opened_at is None or self._closed:
+        if not self._ends_here():
             return
-        self._closed = True
-        if self.limit is not None:
-            self.limit.release(self.key)
         if outcome == "completed" and not self.has_taken_leave:
             self.reason = "error" if self.failed else "completed"  # it came before the end that was asked for
         self.reason = self.reason or outcome
-        self._stops.clear()
-        if self._loop is not None and self._timer is not None:
-            call_threadsafe(self._loop, self._disarm)
-        REGISTER.remove(self, self.reason)
+        register().remove(self, self.reason)
         if self.on_close is not None:
             try:
                 self.context.copy().run(self.on_close, self.reason, self.stats())
@@ -213,11 +218,20 @@ class Life:
 
     def forget(self) -> None:
         """Undo `open`: the stream was refused after all."""
-        if self._opened_at is not None and not self._closed:
-            self._closed = True
-            if self.limit is not None:
-                self.limit.release(self.key)
-            REGISTER.remove(self, None)
+        if self._ends_here():
+            register().remove(self, None)
+
+    def _ends_here(self) -> bool:
+        """Let go of what the stream holds; False where that was done, or is for the process that was forked."""
+        if self._closed or self._pid != os.getpid():
+            return False
+        self._closed = True
+        self._stops.clear()
+        if self.limit is not None:
+            self.limit.release(self.key)
+        if self._timed and self._loop is not None:
+            call_threadsafe(self._loop, self._disarm)
+        return True
 
     # -- everybody else's ----------------------------------------------------------------------------------------
 
@@ -235,7 +249,7 @@ class Life:
         if self.reason is None and not self._closed:
             self.clean = reason != "slow_client" and self._may_be_cut()
             self.reason = reason
-            if self.clean:
+            if self.clean and self._stops:  # else it ends when its host comes back for more, and the client reads
                 self._later(self.policy.grace, self._cut)
             self._stop()
 
@@ -266,6 +280,7 @@ class Life:
         from streamkit._engine.background import background_loop
 
         loop = self._loop = self._loop or background_loop()
+        self._timed = True
 
         def arm() -> None:
             self._disarm()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Hashable
 
 from streamkit._engine.policy import check_int
-from streamkit._engine.threads import new_lock
+from streamkit._engine.threads import PerProcess, new_lock
 from streamkit.errors import TooManyStreamsError
+
+
+class _Counts:
+    """The streams of one process."""
+
+    def __init__(self) -> None:
+        self.lock = new_lock()
+        self.open = 0
+        self.of_key = Counter[Hashable]()
 
 
 class StreamLimit:
@@ -34,25 +42,19 @@ class StreamLimit:
         if per_key is not None:
             check_int("StreamLimit.per_key", per_key)
         self.total, self.per_key = total, per_key
-        self._pid = 0
-        self._forget_parent()
-
-    def _forget_parent(self) -> None:
-        if self._pid != os.getpid():  # a fork has none of its parent's streams
-            self._pid, self._open, self._keys, self._lock = os.getpid(), 0, Counter[Hashable](), new_lock()
+        self._counts = PerProcess(_Counts)
 
     @property
     def open(self) -> int:
         """How many streams count now."""
-        self._forget_parent()
-        return self._open
+        return self._counts.here().open
 
     def reached(self, key: Hashable = None) -> int | None:
         """Return the number that another stream of `key` would exceed, or None where it may open."""
-        self._forget_parent()
-        if self._open >= self.total:
+        counts = self._counts.here()
+        if counts.open >= self.total:
             return self.total
-        if self.per_key is not None and key is not None and self._keys[key] >= self.per_key:
+        if self.per_key is not None and key is not None and counts.of_key[key] >= self.per_key:
             return self.per_key
         return None
 
@@ -62,18 +64,18 @@ class StreamLimit:
         Raises:
             TooManyStreamsError: There are as many as allowed.
         """
-        self._forget_parent()
-        with self._lock:
+        counts = self._counts.here()
+        with counts.lock:
             if (most := self.reached(key)) is not None:
                 raise TooManyStreamsError(most)
-            self._open += 1
-            self._keys[key] += 1
+            counts.open += 1
+            counts.of_key[key] += 1
 
     def release(self, key: Hashable = None) -> None:
         """Count one stream less."""
-        self._forget_parent()
-        with self._lock:
-            self._open -= 1
-            self._keys[key] -= 1
-            if not self._keys[key]:
-                del self._keys[key]
+        counts = self._counts.here()
+        with counts.lock:
+            counts.open -= 1
+            counts.of_key[key] -= 1
+            if not counts.of_key[key]:
+                del counts.of_key[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from streamkit._engine.async_pump import AsyncPump
+from streamkit._engine.delivery import DeliveryFailed
 from streamkit._engine.handoff import call_threadsafe, put_from_loop, wait_in_loop
 from streamkit._engine.hold import Hold
 from streamkit._engine.producer import Producer
@@ -28,6 +29,7 @@ class LoopPump(Producer):
         super().__init__(stream, hold)
         self._loop = loop
         self._pump: AsyncPump | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._reader_waits_here = running_loop() is loop
         call_threadsafe(loop, self._begin)
 
@@ -35,6 +37,10 @@ class LoopPump(Producer):
         """Say that the client has left, also to the source where it waits."""
         super().stop()
         call_threadsafe(self._loop, self._stop)
+
+    def stop_after_these(self) -> None:
+        """Do so when the source has been closed."""
+        call_threadsafe(self._loop, self._stop_after_these)
 
     def _begin(self) -> None:
         pump = self._pump = AsyncPump(self.stream, hold=self._hold, share=self.share)
@@ -55,10 +61,25 @@ class LoopPump(Producer):
         if self._pump is not None:
             self._pump.stop()
 
+    def _stop_after_these(self) -> None:
+        if self._pump is not None and self._ending is None and not (self.over.ended or self.handoff.closed):
+            self._ending = self._loop.create_task(self._end_after_these(self._pump))
+
+    async def _end_after_these(self, pump: AsyncPump) -> None:
+        pump.stop(patiently=True)
+        await pump.finished()
+        try:
+            await pump.flush_last(b"")
+        except DeliveryFailed:
+            pass  # the reader has left meanwhile
+        finally:
+            self.handoff.end(pump.error)
+
     def _ended(self, pump: AsyncPump) -> None:
         self.completed = pump.completed
         self.over.end()
-        self.handoff.end(pump.error)
+        if self._ending is None:
+            self.handoff.end(pump.error)
 
 
 def start_pump(stream: Stream) -> Producer:

@@ -35,10 +35,11 @@ class Outlet:
         self.opened: asyncio.Future[Deliver] = loop.create_future()
         self._stream = stream
         self._loop = loop
-        self._given_up = False
+        self.given_up = False
+        self._in_servers_task = False
         self._sender: asyncio.Task[Any] | None = None
         self._delivered: asyncio.Future[None] | None = None
-        self._to_server = False
+        self._suspended: Callable[[], None] | None = None
         self._keepalive: Keepalive | None = None
         self._limit: Timer | None = None
 
@@ -50,7 +51,7 @@ class Outlet:
         """
         self.opened.set_result(deliver)
         if fill is not None:
-            self._to_server = True
+            self._suspended = self._limit_delivery
             self._keepalive = Keepalive(self._stream, self._loop, fill)
 
     @property
@@ -60,8 +61,8 @@ class Outlet:
 
     def give_up(self, *, besides: asyncio.Task[None] | None) -> None:
         """Cancel the delivery under way, unless it is in the task `besides`; from now on any can be cancelled."""
-        if not self._given_up:
-            self._given_up = True
+        if not self.given_up:
+            self.given_up = True
             if self._sender is not None and self._sender is not besides:
                 self._sender.cancel()
 
@@ -88,47 +89,64 @@ class Outlet:
         Raises:
             DeliveryFailed: The server's `send` raised.
             CancelledError: The task was cancelled meanwhile; what was sent has left all the same.
+                Or `give_up` was called.
         """
         if not self.opened.done():
             await asyncio.shield(self.opened)
-        await self.quiet()
-        count = len(self.frames)
+        if self._sender is not None:
+            await self.quiet()
+        if self.given_up:
+            raise asyncio.CancelledError  # what was under way did not leave, nor will this
+        count, kept = len(self.frames), None
         chunk = self.frames[0] if count == 1 else b"".join(self.frames)
-        kept = None
         if chunk:
+            begun, sending = perf_counter(), self.opened.result()(chunk)
             self._sender = asyncio.current_task()
             try:
-                kept = await self._deliver(chunk)
+                kept = await deliver_whole(sending, self._may_be_given_up, self._suspended)
             finally:
-                self._sender = None
-                if self._delivered is not None:
-                    self._delivered.set_result(None)
-                    self._delivered = None
+                self._returned()
+            self._took(chunk, perf_counter() - begun)
         del self.frames[:count]
         self.size -= len(chunk)
         if kept is not None:
             raise kept
 
-    async def _deliver(self, chunk: bytes) -> asyncio.CancelledError | None:
-        sending, life = self.opened.result()(chunk), self._stream.life
-        if self._stream.counts:
-            life.frames = self.index
-        if not self._to_server:
-            return await deliver_whole(sending, self._may_be_given_up)
-        begun = perf_counter()
+    async def flush_last(self, last: bytes) -> None:
+        """Deliver what there is, and then `last`; from the server's own task, which the server may cancel."""
+        self._in_servers_task = True
+        self.frames.append(last)
+        self.size += len(last)
+        await self.flush()
+
+    async def finish(self, send: Callable[[], Awaitable[None]]) -> None:
+        """Call `send`, which ends the body, under the limits of any delivery; from the server's own task."""
+        self._in_servers_task, self._sender = True, asyncio.current_task()
         try:
-            kept = await deliver_whole(sending, self._may_be_given_up, self._limit_delivery)
+            await deliver_whole(send(), self._may_be_given_up, self._suspended)
         finally:
-            if self._limit is not None:
-                self._limit.cancel()
-                self._limit = None
-        life.flushed(chunk, perf_counter() - begun)
-        if self._keepalive is not None:
-            self._keepalive.sent()
-        return kept
+            self._returned()
 
     def _may_be_given_up(self) -> bool:
-        return self._given_up
+        return self.given_up or self._in_servers_task
+
+    def _returned(self) -> None:
+        self._sender = None
+        if self._delivered is not None:
+            self._delivered.set_result(None)
+            self._delivered = None
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _took(self, chunk: bytes, seconds: float) -> None:
+        life = self._stream.life
+        if self._stream.counts:
+            life.frames = self.index
+        if self._keepalive is not None:
+            self._keepalive.sent()
+            if self._stream.measures:
+                life.flushed(chunk, seconds)
 
     def _limit_delivery(self) -> None:
         """End the stream when the delivery, which waits for the client now, waits too long."""

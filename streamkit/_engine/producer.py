@@ -56,3 +56,7 @@ class Producer:
         self.handoff.close()
         if self._hold is not None:
             self._hold.bound.close()
+
+    def stop_after_these(self) -> None:
+        """End the source as `stop` does, but let the reader have what is encoded already; then the handoff ends."""
+        self.handoff.close(keep=True)

@@ -1,18 +1,17 @@
 """All streams that are open in this process, and what has become of those that were.
 
-A fork has its parent's memory and none of its streams, so the register is that of the process that made it.
+A fork has its parent's memory and none of its streams, so each process has a register of its own.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from streamkit._engine.threads import CAP, new_lock
+from streamkit._engine.threads import CAP, PerProcess, new_lock
 
 if TYPE_CHECKING:
     from streamkit._engine.life import Life, Reason
@@ -46,34 +45,28 @@ class Stats:
 
 
 class Register:
-    """The open streams and the sums over those that have ended."""
+    """The open streams of one process and the sums over those that have ended.
+
+    Attributes:
+        leaving: Whether the process is about to leave, so that streams which are opened now should too.
+    """
 
     def __init__(self) -> None:
-        self._pid = 0
-        self._forget_parent()
+        self._lock = new_lock()
+        self._open: dict[Life, None] = {}
+        self._opened, self._frames, self._bytes, self._slowest = 0, 0, 0, 0.0
+        self._ends: Counter[str] = Counter()
+        self.leaving = False
 
-    def _forget_parent(self) -> None:
-        if self._pid != os.getpid():
-            self._pid, self._lock = os.getpid(), new_lock()
-            self._open: dict[Life, None] = {}
-            self._opened, self._frames, self._bytes, self._slowest = 0, 0, 0, 0.0
-            self._ends: Counter[str] = Counter()
-            self.leaving = False
-
-    def add(self, life: Life) -> bool:
-        """Count a stream as open; True when the process is about to leave, so that the stream should too."""
-        self._forget_parent()
+    def add(self, life: Life) -> None:
+        """Count a stream as open."""
         with self._lock:
             self._open[life] = None
             self._opened += 1
-        return self.leaving
 
     def remove(self, life: Life, reason: Reason | None) -> None:
         """Count a stream as ended; without a reason, as one that never was."""
-        self._forget_parent()
         with self._lock:
-            if life not in self._open:
-                return  # of the process that was forked
             del self._open[life]
             if reason is None:
                 self._opened -= 1
@@ -85,13 +78,11 @@ class Register:
 
     def all_open(self) -> list[Life]:
         """Return the streams that are open now, the oldest first."""
-        self._forget_parent()
         with self._lock:
             return list(self._open)
 
     def stats(self) -> Stats:
         """Return the figures of now."""
-        self._forget_parent()
         with self._lock:
             alive = list(self._open)
             return Stats(
@@ -106,7 +97,12 @@ class Register:
             )
 
 
-REGISTER = Register()
+_OF = PerProcess(Register)
+
+
+def register() -> Register:
+    """Return the register of this process."""
+    return _OF.here()
 
 
 def stats() -> Stats:
@@ -114,7 +110,7 @@ def stats() -> Stats:
 
     Cheap enough to be asked every second. Each process counts its own: with several workers, sum them up.
     """
-    return REGISTER.stats()
+    return register().stats()
 
 
 def close_streams(key: Hashable) -> int:
@@ -133,7 +129,7 @@ def close_streams(key: Hashable) -> int:
     check_key(key)
     if key is None:
         raise TypeError("close_streams() takes the key that streams were opened with, not None")
-    found = [life for life in REGISTER.all_open() if life.key == key]
+    found = [life for life in register().all_open() if life.key == key]
     for life in found:
         life.end("closed")
     return len(found)
@@ -148,7 +144,7 @@ def drain() -> int:
     Returns:
         How many streams were told to end.
     """
-    found = REGISTER.all_open()
+    found = register().all_open()
     for life in found:
         life.drain("drained")
     return len(found)

@@ -8,7 +8,8 @@ from typing import Any
 
 from streamkit._engine.async_pump import AsyncPump
 from streamkit._engine.bodies import stop_and_wait
-from streamkit._engine.delivery import ClientLeft
+from streamkit._engine.delivery import ClientLeft, DeliveryFailed
+from streamkit._engine.ending import Ending
 from streamkit._engine.handoff import call_threadsafe, take_in_loop
 from streamkit._engine.loop_pump import start_pump
 from streamkit._engine.producer import Producer
@@ -43,15 +44,16 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
             host logs it and cuts the connection.
     """
     life, loop = stream.life, asyncio.get_running_loop()
-    life.open(loop)
+    opened, whole = life.open(loop), True
     try:
         pump = _new_pump(stream)
     except BaseException:
-        life.forget()
+        if opened:
+            life.forget()
         raise
 
     def end_early() -> None:
-        if stream.leads or not life.clean:  # else what is inside ends it
+        if pump.stream.leads or not life.clean:  # else what is inside ends it
             pump.stop(patiently=life.clean)
 
     life.stoppable_by(lambda: call_threadsafe(loop, end_early))
@@ -62,10 +64,15 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
         await _send_all(pump, start, receive, send)
     except ClientLeft:
         pass
+    except StreamCutError:
+        whole = False
+        raise
     finally:
         pump.stop()
         await pump.finished()
-        life.close("error" if pump.error is not None else "completed" if pump.completed else "disconnected")
+        if opened:
+            done = pump.completed and whole
+            life.close("error" if pump.error is not None else "completed" if done else "disconnected")
 
 
 async def _send_all(pump: AsyncPump, start: Message, receive: Receive, send: Send) -> None:
@@ -77,27 +84,38 @@ async def _send_all(pump: AsyncPump, start: Message, receive: Receive, send: Sen
     try:
         await pump.finished()
         if life.clean and not pump.completed:
-            await _take_leave(pump)
+            await _last(pump, pump.flush_last(pump.stream.last_words()))
+        if (error := pump.error) is not None:
+            raise error
+        if life.ending and not (life.clean or pump.completed):
+            raise StreamCutError(str(life.reason))
+        if life.clean or not pump.stopping:
+            await _last(pump, pump.finish(lambda: send(_body(b"", more=False))))
     finally:
         watcher.cancel()
-    if (error := pump.error) is not None:
-        raise error
-    if life.ending and not (life.clean or pump.completed):
-        raise StreamCutError(str(life.reason))
-    if life.clean or not pump.stopping:
-        await _send(send, _body(b"", more=False))
 
 
-async def _take_leave(pump: AsyncPump) -> None:
-    """Send what a stream that ends before its time says last."""
-    life = pump.stream.life
+async def _last(pump: AsyncPump, sending: Awaitable[None]) -> None:
+    """Await one of the sends that end the body.
+
+    Raises:
+        ClientLeft: It has.
+        StreamCutError: It does not read, and `stop` has given up on it.
+    """
+    life, task = pump.stream.life, asyncio.current_task()
     try:
-        await pump.flush_last(pump.stream.last_words())
+        await sending
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if life.clean or task is None or task.cancelling() > 1:
-            raise
-        task.uncancel()  # the client does not read, and `stop` has given up on it
+        if not pump.gave_up or task is None or task.cancelling() > 1:
+            raise  # the server's own
+        task.uncancel()
+        if life.ending and not life.clean:
+            raise StreamCutError(str(life.reason)) from None
+        raise ClientLeft from None
+    except ClientLeft:
+        raise
+    except DeliveryFailed as failure:
+        raise failure.__cause__ or failure from None
 
 
 async def _send(send: Send, message: Message) -> None:
@@ -128,8 +146,11 @@ def _new_pump(stream: Stream) -> AsyncPump:
 
 
 async def _batches(producer: Producer, stream: Stream) -> AsyncIterator[bytes]:
+    ending = Ending(stream, producer)
     try:
         while taken := await take_in_loop(producer.handoff):
             yield b"".join(taken)
+        if last := ending.last():
+            yield last
     finally:
         await stop_and_wait(producer, stream)

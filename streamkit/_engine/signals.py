@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import _thread
 import signal
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from streamkit._engine.register import REGISTER, drain
+from streamkit._engine.register import drain, register
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -26,13 +28,15 @@ class Chained:
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Run between two instructions of the main thread, which may hold any lock: so the work goes to a thread."""
-        again, REGISTER.leaving = REGISTER.leaving, True
-        _thread.start_new_thread(_end_all if again else drain, ())
+        mine = register()
+        again, mine.leaving = mine.leaving, True
+        with suppress(RuntimeError):  # no thread can be had; the server must hear of the signal all the same
+            _thread.start_new_thread(_end_all if again else drain, ())
         self.before(signum, frame)
 
 
 def _end_all() -> None:
-    for life in REGISTER.all_open():
+    for life in register().all_open():
         life.end("drained")
 
 
@@ -45,8 +49,18 @@ def drain_on_signals() -> None:
     """
     for signum in SIGNALS:
         before = signal.getsignal(signum)
-        if callable(before) and not isinstance(before, Chained) and before is not signal.default_int_handler:
+        if callable(before) and not (isinstance(before, Chained) or _ends_all_at_once(before)):
             try:
                 signal.signal(signum, Chained(before))
             except ValueError:  # not the main thread
                 return
+
+
+def _ends_all_at_once(handler: object) -> bool:
+    """Tell whether `handler` is Python's own: KeyboardInterrupt, or what `asyncio.run` makes of it.
+
+    The latter is taken away at the end of `asyncio.run`, which does so only if it is still the one that is set.
+    """
+    asyncio = sys.modules.get("asyncio")
+    runner = getattr(getattr(handler, "func", None), "__self__", None)
+    return handler is signal.default_int_handler or (asyncio is not None and isinstance(runner, asyncio.Runner))

@@ -77,6 +77,7 @@ class Stream:
         "interval",
         "leads",
         "life",
+        "measures",
         "on_error",
         "policy",
         "producer",
@@ -101,7 +102,8 @@ class Stream:
         self.clock = SYSTEM
         self.life = Life(self.context)
         self.counts = True  # what its pump encodes are the items of the view
-        self.leads = True  # its drain counts bytes, and says the last word where the stream ends before its time
+        self.measures = True  # its drain counts bytes
+        self.leads = True  # its drain says the last word where the stream ends before its time
 
     def bind(
         self,
@@ -151,13 +153,13 @@ class Stream:
         # The other pump has the buffer, and reports a source that is stuck.
         twin.policy = replace(self.policy, retry=None, buffer_size=1, cleanup_timeout=1.0)
         twin.interval, twin.clock = self.interval, self.clock
-        twin.life, twin.counts, twin.leads = self.life, False, self.leads
+        twin.life, twin.counts, twin.measures, twin.leads = self.life, False, self.measures, False
         return twin
 
     def wrapped(self, chunks: Source) -> Stream:
         """Return a stream of what somebody else has made of this one's bytes, fillers and last words among them."""
         twin = self.relayed(chunks)
-        twin.interval, twin.leads = None, False
+        twin.interval, twin.measures = None, False
         return twin
 
     def goes_async(self, *, prefer: bool) -> bool:

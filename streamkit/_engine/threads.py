@@ -11,13 +11,16 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from streamkit._engine.policy import check_int
 from streamkit.errors import TooManyStreamsError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+
+
+T = TypeVar("T")
 
 
 class Parker:
@@ -68,6 +71,23 @@ def new_lock() -> AbstractContextManager[object]:
 
         return native_lock()
     return threading.RLock()
+
+
+class PerProcess(Generic[T]):
+    """One value for each process: a fork has its parent's memory, and makes a value of its own at its first use."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._values: dict[int, T] = {}
+
+    def here(self) -> T:
+        """Return the value of this process."""
+        pid = os.getpid()
+        if pid not in self._values:
+            self._values.setdefault(pid, self._make())  # two threads at once agree on one
+            for other in self._values.keys() - {pid}:
+                self._values.pop(other, None)
+        return self._values[pid]
 
 
 class ThreadCap:

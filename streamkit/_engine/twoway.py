@@ -72,6 +72,8 @@ class TwoWayBody:
 
     def _awaited(self) -> AsyncBody:
         if self._async is None:
+            if self.environ is not None:
+                self.stream.life.asked_by(self.environ.get("REQUEST_METHOD", "GET"), self.environ.get("HTTP_ACCEPT"))
             self._async = AsyncBody(self.stream)
         return self._async
 

@@ -35,12 +35,15 @@ def wsgi_body(
         TooManyStreamsError: There is no thread left for the source, or a `StreamLimit` is reached.
     """
     stream.life.asked_by(environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT"))
-    stream.life.open(loop)
+    opened = stream.life.open(loop)
     try:
-        return _body(stream, environ, loop)
+        body = _body(stream, environ, loop)
     except BaseException:
-        stream.life.forget()
+        if opened:
+            stream.life.forget()
         raise
+    body.meter.opened = opened
+    return body
 
 
 def _body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None) -> InlineBody | PumpedBody:

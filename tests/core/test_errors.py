@@ -1,6 +1,9 @@
 """What the errors say and carry."""
 
+import errno
+import inspect
 import pickle
+import re
 
 import pytest
 
@@ -21,6 +24,7 @@ from streamkit import errors
             "Accept is 'a/b', but this resource is offered as c/d, e/f",
         ),
         (errors.PipeClosedError("gone"), BrokenPipeError, "gone"),
+        (errors.StreamCutError("max_age"), ConnectionResetError, "the stream was cut: max_age"),
         (errors.TooManyStreamsError(5), RuntimeError, "the limit of 5 open streams is reached"),
     ],
 )
@@ -41,3 +45,20 @@ def test_index_that_the_stream_fills_in_is_shown() -> None:
     error = errors.EncodeError("bytes", "decode it")
     error.index = 0
     assert str(error) == "item 0: cannot encode bytes: decode it"
+
+
+def test_cut_stream_looks_like_a_client_that_has_left() -> None:
+    """Servers swallow a reset connection; the reason is there for who looks."""
+    error = errors.StreamCutError("drained")
+    for one in error, pickle.loads(pickle.dumps(error)):
+        assert isinstance(one, OSError)
+        assert (one.errno, one.reason) == (errno.ECONNRESET, "drained")
+
+
+def test_tree_in_the_docstring_is_the_tree() -> None:
+    """Each class under its parent, and beside the built-in that it also is."""
+    drawn = re.findall(r"^(?:[│ ]*[├└]── )?(\w+Error)\b(?: +also a (\w+))?", errors.__doc__ or "", re.MULTILINE)
+    classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
+    assert {kind.__name__ for kind in classes} == {name for name, _ in drawn}
+    builtins = {kind.__name__: [base.__name__ for base in kind.__bases__[1:]] for kind in classes}
+    assert builtins == {name: [also] if also else [] for name, also in drawn}

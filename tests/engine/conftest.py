@@ -15,6 +15,7 @@ from types import AsyncGeneratorType, GeneratorType
 import pytest
 
 from streamkit._engine.background import _loops
+from streamkit._engine.register import register
 from streamkit._engine.threads import CAP
 
 HERE = str(Path(__file__).parent)
@@ -36,7 +37,8 @@ def _nothing_left_behind(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     _soon(lambda: CAP.taken == 0, lambda: f"{CAP.taken} pump threads of earlier tests still run")
     caplog.set_level(logging.INFO, "streamkit")  # whatever other tests have set
     yield
-    CAP.limit = limit
+    CAP.limit, register().leaving = limit, False
+    _soon(lambda: not register().all_open(), lambda: f"{register().all_open()} are still counted as open")
     _soon(lambda: not _pump_threads(), _pump_threads)
     _soon(lambda: CAP.taken == 0, lambda: f"{CAP.taken} pump threads are still counted")
     _soon(lambda: not _background_tasks(), _background_tasks)

@@ -38,6 +38,12 @@ def read(content, **options):
 WHOLE = b"data: a\\n\\ndata: b\\n\\n"
 """
 
+GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import gevent
+"""
+
 
 def python(code: str, *options: str, prelude: str = PRELUDE) -> tuple[str, str]:
     """Run code in a new interpreter, where warnings are errors; return what it wrote. Fail when it fails or hangs."""

@@ -137,12 +137,29 @@ def test_option_of_the_wrong_kind_is_refused_in_the_view(
         ({"retry": True}, "retry"),
         ({"buffer_size": 0}, "buffer_size must be an int of at least 1, not 0"),
         ({"buffer_size": True}, "buffer_size"),
+        ({"send_timeout": 0}, "send_timeout must be seconds above zero, not 0"),
+        ({"send_timeout": float("inf")}, "send_timeout"),
+        ({"send_timeout": True}, "send_timeout"),
+        ({"max_age": -1}, "max_age must be seconds above zero, not -1"),
+        ({"max_age": float("nan")}, "max_age"),
+        ({"max_age": "600"}, "max_age"),
+        ({"grace": 0}, "grace must be seconds above zero, not 0"),
+        ({"grace": None}, "grace"),
+        ({"drain": "now"}, "drain must be 'auto', 'cut' or 'finish', not 'now'"),
+        ({"drain": None}, "drain must be"),
     ],
 )
 def test_policy_that_makes_no_sense_cannot_be_built(options: dict[str, Any], text: str) -> None:
     """The error names the option and shows the value."""
     with pytest.raises(ValueError, match=text):
         StreamPolicy(**options)
+
+
+def test_policy_that_waits_for_ever_can_be_asked_for() -> None:
+    """None where a limit may be absent; whole numbers of seconds are seconds."""
+    policy = StreamPolicy(send_timeout=None, max_age=None, grace=30, drain="finish")
+    assert (policy.send_timeout, policy.max_age, policy.grace, policy.drain) == (None, None, 30, "finish")
+    assert (StreamPolicy().send_timeout, StreamPolicy().max_age, StreamPolicy().drain) == (30.0, None, "auto")
 
 
 def test_policy_is_a_value() -> None:

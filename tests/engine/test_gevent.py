@@ -1,12 +1,6 @@
 """gevent: greenlets for threads, and a native thread for the event loop; each test in a process of its own."""
 
-from tests.engine.interpreter import PRELUDE, python
-
-GEVENT = """
-from gevent import monkey
-monkey.patch_all()
-import gevent
-"""
+from tests.engine.interpreter import GEVENT, PRELUDE, python
 
 
 def test_sources_stream_under_gevent_and_the_hub_stays_responsive() -> None:

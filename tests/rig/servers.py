@@ -149,6 +149,11 @@ class Server:
         """The process that was started; its workers may be children of it."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process that was started still runs."""
+        return self._process.poll() is None
+
     def log(self) -> str:
         """Return what the server has written to stdout and stderr."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -1,0 +1,1 @@
+"""Measurements, run by hand: they print tables and write pages of the documentation."""
