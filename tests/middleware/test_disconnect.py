@@ -8,15 +8,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from anyio import BrokenResourceError
+from starlette.requests import ClientDisconnect
 
 from streamkit import stats
 from tests.engine.drive import run, until
 from tests.engine.fake_clock import FakeClock, settle
 from tests.middleware.calls import App, Caller, Message, around, begin, body, head, idle_after, scope
-
-
-class ClientDisconnect(Exception):
-    """Named as Starlette's is."""
 
 
 def test_app_that_waits_for_the_disconnect_gets_it() -> None:
@@ -155,9 +153,10 @@ def test_send_is_held_for_a_second_and_raises_then() -> None:
     [
         OSError("gone"),
         ClientDisconnect(),
+        BrokenResourceError(),
         ExceptionGroup("tasks", [BrokenPipeError(), ExceptionGroup("more", [ClientDisconnect()])]),
     ],
-    ids=["OSError", "ClientDisconnect", "group"],
+    ids=["OSError", "ClientDisconnect", "BrokenResourceError", "group"],
 )
 def test_what_an_app_raises_because_its_client_left_is_no_error(error: Exception, caplog: Any) -> None:
     """The server logs nothing, and we nothing above DEBUG."""

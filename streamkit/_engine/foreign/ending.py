@@ -14,7 +14,7 @@ from typing import Any
 
 from streamkit._engine.clock import Clock
 from streamkit._engine.foreign.inbox import Inbox
-from streamkit._engine.foreign.tasks import Families, Task, runs_generator
+from streamkit._engine.foreign.tasks import Families, Generator, Task, generators_of, runs_generator
 from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.register import logger
 
@@ -40,6 +40,7 @@ class Ending:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._senders: list[Task] = []
+        self._generators: dict[int, Generator] = {}
         self._task: Task | None = None
         self._struck: asyncio.Future[None] = self._loop.create_future()
         self.over: asyncio.Future[None] = self._loop.create_future()
@@ -60,6 +61,15 @@ class Ending:
         if self._task is None and not self.over.done():
             self._task = self._loop.create_task(self._run(first))
 
+    def note_generators(self) -> None:
+        """Remember what the app iterates, to close what it leaves open."""
+        present = asyncio.current_task()
+        relatives = [task for task, _ in self._families.relatives(self._sender(), self._own)]
+        for task in (*self._senders, *relatives):
+            if task is not present and not task.done():
+                for generator in generators_of(task):
+                    self._generators.setdefault(id(generator), generator)
+
     async def refuse(self) -> None:
         """Hold a sender until it is cancelled, and refuse whatever is sent after that.
 
@@ -76,6 +86,8 @@ class Ending:
         self._strike()
         if self._task is not None:
             await asyncio.wait({self._task})
+        if self._generators:
+            await self._ended([self._loop.create_task(self._close_generators())], of_app=False)
         self._senders.clear()
 
     def was_ours(self, error: BaseException | None) -> bool:
@@ -92,6 +104,7 @@ class Ending:
                 await first()
             await self._turns()
             if not self.over.done():
+                self.note_generators()
                 await self._cancel_generators()
             if not self.over.done():
                 sender = self._sender()
@@ -139,15 +152,28 @@ class Ending:
             logger.warning("The cleanup of a stream did not end within %g s", self._timeout)
         await self._turns()
 
-    async def _ended(self, tasks: Iterable[Task]) -> bool:
-        """Wait until the app or all of `tasks` have ended; False when that takes longer than `cleanup_timeout`."""
+    async def _close_generators(self) -> None:
+        """Close what the app has left open."""
+        for generator in self._generators.values():
+            if generator.ag_frame is not None and not generator.ag_running:
+                try:
+                    await generator.aclose()
+                except Exception:
+                    logger.exception("Closing %r failed", generator)
+        self._generators.clear()
+
+    async def _ended(self, tasks: Iterable[Task], *, of_app: bool = True) -> bool:
+        """Wait until all of `tasks` have ended; False when that takes longer than `cleanup_timeout`.
+
+        Where they are `of_app`, until the app has ended at the latest.
+        """
         late: asyncio.Future[None] = self._loop.create_future()
         timer = self._clock.call_later(self._loop, self._timeout, lambda: late.set_result(None))
         waiting: list[asyncio.Future[Any]] = [task for task in tasks if task is not self._own]
         waiting = waiting or [self.over]
         try:
-            while waiting and not self.over.done() and not late.done():
-                await asyncio.wait([self.over, late, *waiting], return_when=asyncio.FIRST_COMPLETED)
+            while waiting and not late.done() and not (of_app and self.over.done()):
+                await asyncio.wait([late, *waiting, *[self.over] * of_app], return_when=asyncio.FIRST_COMPLETED)
                 waiting = [one for one in waiting if not one.done()]
         finally:
             timer.cancel()

@@ -27,6 +27,9 @@ from streamkit.errors import StreamCutError, TooManyStreamsError
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
+# Of Starlette, and of anyio's streams, where one task of the app has left another to write to nobody.
+DEPARTURES = frozenset({"ClientDisconnect", "BrokenResourceError", "ClosedResourceError"})
+
 START = "http.response.start"
 
 
@@ -257,7 +260,9 @@ async def _nothing() -> None:
 
 
 def _only(error: BaseException, *kinds: type[BaseException]) -> bool:
-    """Tell whether an error is of these kinds, or Starlette's word for a client that left, or a group of such."""
+    """Tell whether an error is of these kinds, or says in a framework's own words that the other end has gone."""
     if isinstance(error, BaseExceptionGroup):
         return all(_only(one, *kinds) for one in error.exceptions)
-    return isinstance(error, kinds) or (type(error).__name__ == "ClientDisconnect" and OSError in kinds)
+    if isinstance(error, kinds) or (error.__cause__ is not None and _only(error.__cause__, *kinds)):
+        return True
+    return type(error).__name__ in DEPARTURES and OSError in kinds

@@ -160,6 +160,7 @@ class ForeignStream:
                 self._timer.cancel()
             self._hold = self.loop.create_future()
             self._timer = self.life.clock.call_later(self.loop, LEFT_GRACE, self._hold_no_longer)
+            self.ending.note_generators()
 
     def _hold_no_longer(self) -> None:
         if self._hold is not None:
@@ -168,9 +169,10 @@ class ForeignStream:
             self.ending.begin()
 
     async def _refuse(self) -> None:
-        await asyncio.sleep(0)  # an app that sends on all the same freezes nobody
-        if self._hold is not None:
+        if self._hold is not None and not self._hold.done():
+            self.loop.call_soon(self.ending.note_generators)  # this task waits then
             await asyncio.shield(self._hold)
+        await asyncio.sleep(0)  # an app that sends on all the same freezes nobody
         raise ConnectionResetError(errno.ECONNRESET, "the client has left")
 
     # -- the end, because somebody asks for it -------------------------------------------------------------------

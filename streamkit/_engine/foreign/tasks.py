@@ -24,6 +24,7 @@ PLUMBING = frozenset({"anyio", "contextlib", "fastapi", "litestar", "quart", "ss
 """Packages whose generators hand on what another task makes."""
 
 Task = asyncio.Task[Any]
+Generator = AsyncGeneratorType[object, Any]
 
 
 class Families:
@@ -98,6 +99,30 @@ def runs_generator(task: Task) -> bool:
     return False
 
 
-def _is_plumbing(generator: AsyncGeneratorType[object, Any]) -> bool:
+def generators_of(task: Task) -> list[Generator]:
+    """Return the async generators that a task which waits iterates, the outer ones first; to close them at the end.
+
+    Most frameworks close none: one that is suspended at a `yield` when its reader is cancelled would wait for the
+    garbage collector.
+    """
+    found: dict[int, Generator] = {}
+    step: Any = task.get_coro()
+    while step is not None:
+        _gather(step, found)
+        step = next(
+            (then for name in ("cr_await", "gi_yieldfrom", "ag_await") if (then := getattr(step, name, None))), None
+        )
+    return list(found.values())
+
+
+def _gather(holder: object, found: dict[int, Generator]) -> None:
+    # What a suspended frame iterates is on its stack, which only the garbage collector looks through.
+    for thing in gc.get_referents(holder):
+        if inspect.isasyncgen(thing) and id(thing) not in found:
+            found[id(thing)] = thing
+            _gather(thing, found)
+
+
+def _is_plumbing(generator: Generator) -> bool:
     module = "" if generator.ag_frame is None else str(generator.ag_frame.f_globals.get("__name__"))
     return module.partition(".")[0] in PLUMBING
