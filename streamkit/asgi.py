@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Unpack
 
+from streamkit._engine.foreign.mark import step_aside
+from streamkit._engine.foreign.middleware import StreamingMiddleware
 from streamkit._engine.prime import primed
 from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal
 from streamkit._engine.serve import Message, Receive, Send, check_asyncio, serve
@@ -26,6 +28,7 @@ __all__ = [
     "JSONSeqResponse",
     "NDJSONResponse",
     "NegotiatedResponse",
+    "StreamingMiddleware",
     "TextStreamResponse",
     "last_event_id",
     "primed",
@@ -69,6 +72,7 @@ async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
             f"a stream answers HTTP requests, and this is {scope['type']!r}: over a WebSocket, send the items yourself"
         )
     check_asyncio()
+    step_aside(scope)
     method, accept = scope["method"], accepted(scope)
     answer = options.negotiate(accept)
     if answer is None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 from streamkit._engine._django.around import DjangoSurroundings, handler_is_async, on_lasting_loop
 from streamkit._engine._django.middleware import StreamingMiddleware
 from streamkit._engine._django.response import QuietHeaders, TwoWayResponse
+from streamkit._engine.foreign.mark import step_aside
 from streamkit._engine.prime import Primed, prime
 from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions
 from streamkit._engine.threads import running_loop
@@ -77,6 +78,7 @@ class _Response(StreamOptions, TwoWayResponse):
         environ = getattr(request, "META", {})
         self.stream.around = DjangoSurroundings()
         # Django REST framework's request is no HttpRequest, but has the attributes of the one inside.
+        step_aside(getattr(request, "scope", None))
         self.is_async = handler_is_async(self.stream.source) if request is None else hasattr(request, "scope")
         self._body = TwoWayBody(self.stream, environ)
         instead = refused(self, environ, under_asgi=self.is_async)

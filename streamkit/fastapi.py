@@ -24,7 +24,7 @@ from fastapi import routing as _routing
 from streamkit import starlette
 from streamkit._engine.prime import primed
 from streamkit._engine.response import StreamOptions
-from streamkit.starlette import last_event_id
+from streamkit.starlette import StreamingMiddleware, last_event_id
 
 __all__ = [
     "EventStreamResponse",
@@ -32,6 +32,7 @@ __all__ = [
     "LastEventID",
     "NDJSONResponse",
     "NegotiatedResponse",
+    "StreamingMiddleware",
     "TextStreamResponse",
     "last_event_id",
     "primed",

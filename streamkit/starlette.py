@@ -22,6 +22,7 @@ from streamkit import asgi
 from streamkit._engine.bodies import AsyncBody, Chunks, as_bytes
 from streamkit._engine.prime import primed
 from streamkit._engine.response import Headers, Negotiated, Options, StreamOptions
+from streamkit.asgi import StreamingMiddleware
 from streamkit.jsonseq import JSONSeq
 from streamkit.ndjson import NDJSON
 from streamkit.sse import EventStream
@@ -32,6 +33,7 @@ __all__ = [
     "JSONSeqResponse",
     "NDJSONResponse",
     "NegotiatedResponse",
+    "StreamingMiddleware",
     "TextStreamResponse",
     "last_event_id",
     "primed",

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from streamkit._engine.stream import Stream
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from streamkit._engine.clock import Timer
+    from streamkit._engine.clock import Clock, Timer
+
+
+class Patient(Protocol):
+    """What may be silent only so long."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time to wait by."""
+
+    def patience(self, *, started: bool) -> float | None:
+        """Return the seconds of silence after which a filler is due; None for never."""
 
 
 class Keepalive:
@@ -19,7 +28,7 @@ class Keepalive:
     Data that is sent costs no timer: it only moves the next look.
     """
 
-    def __init__(self, stream: Stream, loop: AbstractEventLoop, fill: Callable[[], object]) -> None:
+    def __init__(self, stream: Patient, loop: AbstractEventLoop, fill: Callable[[], object]) -> None:
         self._stream = stream
         self._loop = loop
         self._fill = fill

@@ -234,6 +234,8 @@ class ASGIHost:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()  # what a framework keeps for the loop
             await self._loop.shutdown_asyncgens()
             await self._loop.shutdown_default_executor()
 

@@ -1,0 +1,180 @@
+"""The way of a foreign stream's messages to the server: one at a time, in order, each within its time.
+
+A send of the app and a filler never overlap. Whoever sends for more than a millisecond without a pause gives the event
+loop a turn, so that a generator which never awaits freezes nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+
+from streamkit._engine.clock import Clock, Timer
+from streamkit._engine.foreign.kinds import interval_of, seam_of
+from streamkit._engine.keepalive import Keepalive
+from streamkit._engine.life import Life
+from streamkit._engine.register import logger
+from streamkit._engine.serve import Message, Send
+from streamkit._engine.stream import FIRST_KEEPALIVE
+
+TURN = 0.001
+"""Seconds for which sends may go on before the loop gets a turn."""
+
+BODY = "http.response.body"
+
+
+def body_of(chunk: bytes, *, more: bool) -> Message:
+    """Return a message of response body."""
+    return {"type": BODY, "body": chunk, "more_body": more}
+
+
+class Flow:
+    """Delivers the messages of one stream.
+
+    Attributes:
+        seam: Where the stream's bytes may be parted.
+        given_up: Nothing is delivered any more.
+    """
+
+    def __init__(self, life: Life, send: Send, loop: asyncio.AbstractEventLoop, on_left: Callable[[], object]) -> None:
+        self.life = life
+        self.clock: Clock = life.clock
+        self.seam = seam_of(life.format)
+        self.given_up = False
+        self._send = send
+        self._loop = loop
+        self._on_left = on_left
+        self._lock = asyncio.Lock()
+        self._sender: asyncio.Task[object] | None = None
+        self._interrupted = False
+        self._began = 0.0
+        self._limit: Timer | None = None
+        self._unbroken_since: float | None = None
+        self._interval = interval_of(life.policy, life.format)
+        self._keepalive: Keepalive | None = None
+        self._filling: asyncio.Task[None] | None = None
+
+    @property
+    def delivering(self) -> bool:
+        """Whether a message is on its way."""
+        return self._lock.locked()
+
+    def patience(self, *, started: bool) -> float | None:
+        """Return the seconds of silence after which a filler is due."""
+        if self._interval is None:
+            return None
+        return self._interval if started else min(FIRST_KEEPALIVE, self._interval)
+
+    def start_fillers(self) -> None:
+        """Send a filler whenever the stream was silent for long."""
+        self._keepalive = Keepalive(self, self._loop, self._fill)
+
+    def stop_fillers(self) -> None:
+        """Send no filler from now on."""
+        if self._keepalive is not None:
+            self._keepalive.stop()
+        self._interval = None
+
+    def stop(self) -> None:
+        """Leave no timer behind."""
+        self.stop_fillers()
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def give_up(self) -> None:
+        """Deliver nothing any more, not even to its end what is on its way."""
+        self.given_up = True
+        if self._sender is not None and not self._interrupted:
+            self._interrupted = True
+            self._sender.cancel()
+
+    async def deliver(self, message: Message, *, filler: bool = False) -> bool:
+        """Hand a message to the server; False when it was given up.
+
+        Args:
+            message: Of the app, or ours.
+            filler: It is nothing of the stream's own, which is parted here as it was before.
+
+        Raises:
+            OSError: The server's `send` says that the client has left.
+            Exception: Any other that it raised.
+        """
+        async with self._lock:
+            if self.given_up:
+                return False
+            chunk = _bytes_of(message)
+            begun, self._began = perf_counter(), self.clock.now()
+            self._watch_time()
+            if not await self._send_whole(message):
+                return False
+            if not filler:
+                self.seam.passed(chunk)
+            self.life.flushed(chunk, perf_counter() - begun)
+            if self._keepalive is not None and chunk:
+                self._keepalive.sent()
+            return True
+
+    async def _send_whole(self, message: Message) -> bool:
+        task = self._sender = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
+        try:
+            await self._send(message)
+        except asyncio.CancelledError:
+            if not self._interrupted or task is None or task.uncancel() > before:
+                raise  # somebody else's, or somebody else's too
+            return False
+        except OSError:
+            self._on_left()
+            raise
+        finally:
+            self._sender = None
+        return True
+
+    async def take_turn(self) -> None:
+        """Give the loop a turn when it has had none for a millisecond of sends."""
+        if self._unbroken_since is not None and perf_counter() - self._unbroken_since > TURN:
+            await asyncio.sleep(0)
+        if self._unbroken_since is None:
+            self._unbroken_since = perf_counter()
+            self._loop.call_soon(self._broken)
+
+    def _broken(self) -> None:
+        self._unbroken_since = None
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def _watch_time(self) -> None:
+        """Look whether this send takes too long. One timer serves many sends: most are over at once."""
+        if self._limit is None and (timeout := self.life.policy.send_timeout) is not None:
+            self._limit = self.clock.call_later(self._loop, timeout, self._look)
+
+    def _look(self) -> None:
+        self._limit = None
+        timeout = self.life.policy.send_timeout
+        if self._sender is None or timeout is None:
+            return
+        left = self._began + timeout - self.clock.now()
+        if left <= 0:
+            self.life.end("slow_client")
+        else:
+            self._limit = self.clock.call_later(self._loop, left, self._look)
+
+    def _fill(self) -> None:
+        """Send the filler, unless a message is on its way or the stream is inside an event."""
+        if self.seam.open and not self.delivering:
+            self._filling = self._loop.create_task(self._deliver_filler())
+
+    async def _deliver_filler(self) -> None:
+        if self._interval is None or not self.seam.open or self.delivering:
+            return
+        try:
+            await self.deliver(body_of(self.life.format.keepalive, more=True), filler=True)
+        except Exception as exc:
+            logger.debug("A keepalive could not be sent: %r", exc)
+
+
+def _bytes_of(message: Message) -> bytes:
+    body = message.get("body", b"") if message["type"] == BODY else b""
+    return body if type(body) is bytes else bytes(body)
