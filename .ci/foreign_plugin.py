@@ -8,19 +8,20 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from streamkit import stats
 from streamkit.asgi import StreamingMiddleware
 
-_build = Starlette.build_middleware_stack
 _init = TestClient.__init__
 _outcomes: Counter[str] = Counter()
 
 
-def _wrapped_stack(self: Starlette) -> Any:
-    return StreamingMiddleware(_build(self))
+def _wrap_stack_of(kind: type[Starlette]) -> None:
+    build = kind.build_middleware_stack
+    kind.build_middleware_stack = lambda self: StreamingMiddleware(build(self))  # type: ignore[method-assign]
 
 
 def _wrapped_client(self: TestClient, app: Any, *args: Any, **kwargs: Any) -> None:
@@ -29,7 +30,8 @@ def _wrapped_client(self: TestClient, app: Any, *args: Any, **kwargs: Any) -> No
         self._transport.app = StreamingMiddleware(self._transport.app)
 
 
-Starlette.build_middleware_stack = _wrapped_stack  # type: ignore[method-assign]
+for _kind in (Starlette, FastAPI):
+    _wrap_stack_of(_kind)
 TestClient.__init__ = _wrapped_client  # type: ignore[method-assign]
 
 
