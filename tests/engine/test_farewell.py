@@ -10,7 +10,7 @@ import pytest
 import streamkit
 from streamkit import StreamCutError, StreamPolicy
 from tests.engine.drive import Client, response, run, scope
-from tests.engine.fake_clock import FakeClock
+from tests.engine.fake_clock import FakeClock, settle
 from tests.engine.lives import Burst, Ends, events, eventually
 from tests.engine.opened import IDS, Open
 
@@ -75,7 +75,8 @@ def test_nothing_is_sent_again_after_a_send_was_given_up() -> None:
             await client.send(event)
 
         task = asyncio.create_task(built(scope(), client.receive, send))
-        await eventually(lambda: client._inside and burst.pulled == 21)
+        await eventually(lambda: client._inside and client.sending == 3)
+        await settle()
         streamkit.drain()
         await clock.advance(10)
         with pytest.raises(StreamCutError, match="drained"):
