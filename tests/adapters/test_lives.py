@@ -268,3 +268,23 @@ def test_options_of_a_life_are_class_attributes_for_endpoints_that_yield() -> No
         assert client.get("/").content == b"data: a\n\n"
     assert reasons == [("completed", "everybody")]
     assert News.limit.open == 0
+
+
+def test_stream_lasts_as_long_as_what_wraps_its_body() -> None:
+    """A wrapper that has more to send when the source has ended can still be ended, and counts as open."""
+    ends = Ends()
+
+    async def wrapped(chunks: Any) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            yield chunk
+        ends.seen.append(f"{streamkit.stats().open} open")
+        yield b"tail"
+
+    def build(request: Any) -> Any:
+        return _replace(on_starlette.EventStreamResponse(["a"], on_close=ends), "body_iterator", wrapped)
+
+    before = streamkit.stats().open
+    with TestClient(app_of(build)) as client:
+        assert client.get("/").content == b"data: a\n\ntail"
+    assert ends.seen == [f"{before + 1} open", "on_close"]
+    assert ends.reasons == ["completed"]

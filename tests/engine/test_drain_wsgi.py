@@ -29,14 +29,15 @@ def test_what_was_encoded_for_wsgi_before_the_cut_is_sent_once(mode: str, size: 
     policy = StreamPolicy(drain="cut", buffer_size=size, grace=60)
     client = WSGIClient(getattr(burst, mode)(), policy=policy, on_close=ends)
     body = next(client.body)
-    wait_for(lambda: burst.pulled >= (21 if size > 100 else 4))
+    wait_for(lambda: burst.pulled >= (21 if size > 100 else 6))
+    pulled = burst.pulled
     streamkit.drain()
     body += b"".join(client.body)
     burst.gate.set()
     client.close()
     found, retry = events(body)
     assert [event.data for event in found] == NUMBERS[: len(found)]
-    assert len(found) == 20 if size > 100 else len(found) > 2
+    assert len(found) == 20 if size > 100 else len(found) >= pulled - 1  # one may have waited for room
     assert retry is not None
     assert ends.reasons == ["drained"]
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 import streamkit
 from streamkit import StreamCutError, StreamPolicy
-from tests.engine.drive import run
-from tests.engine.lives import events, eventually
+from tests.engine.drive import Client, response, run, scope
+from tests.engine.fake_clock import FakeClock, settle
+from tests.engine.lives import Burst, Ends, events, eventually
 from tests.engine.opened import IDS, Open
 
 BY_MODE = pytest.mark.parametrize("mode", ["sync", "asynchronous"])
@@ -55,6 +57,33 @@ def test_client_that_does_not_read_the_farewell_is_given_up_too(mode: str) -> No
             await at.task
         assert at.ends.reasons == ["drained"]
         assert not at.client.ended
+
+    run(work())
+
+
+def test_nothing_is_sent_again_after_a_send_was_given_up() -> None:
+    """A send from aside is under way at the cut, and the farewell waits behind it."""
+
+    async def work() -> None:
+        clock, client, burst, ends = FakeClock(), Client(), Burst(), Ends()
+        policy = StreamPolicy(drain="cut", grace=10, send_timeout=None)
+        built = response(burst.asynchronous(), clock=clock, policy=policy, on_close=ends)
+
+        async def send(event: Any) -> None:
+            if event.get("body"):
+                client.stop_reading()
+            await client.send(event)
+
+        task = asyncio.create_task(built(scope(), client.receive, send))
+        await eventually(lambda: client._inside and client.sending == 3)
+        await settle()
+        streamkit.drain()
+        await clock.advance(10)
+        with pytest.raises(StreamCutError, match="drained"):
+            await task
+        assert client.body == b""
+        assert client.sending == 3  # the head, its empty body and the one that was given up
+        assert ends.reasons == ["drained"]
 
     run(work())
 

@@ -132,7 +132,7 @@ def test_key_that_cannot_be_one_is_refused() -> None:
 
 def test_forked_child_starts_at_zero_and_closes_nothing_of_its_parent() -> None:
     """It has the memory of the parent's streams and none of them; its first threads agree on one register."""
-    out, _ = python(
+    out, err = python(
         """
         import streamkit
         told = []
@@ -160,3 +160,4 @@ def test_forked_child_starts_at_zero_and_closes_nothing_of_its_parent() -> None:
         """
     )
     assert out == "['completed', 'completed'] 0 0\n"
+    assert err == ""
