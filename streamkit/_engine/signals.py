@@ -30,9 +30,10 @@ class Chained:
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Run between two instructions of the main thread, which may hold any lock: so the work goes to a thread."""
         mine = register()
-        again, mine.leaving = mine.leaving, True
+        # A second SIGTERM is nobody who insists: systemd tells the workers, and so does their parent whom it tells too.
+        insists, mine.leaving = mine.leaving and signum != signal.SIGTERM, True
         with suppress(RuntimeError):  # no thread can be had; the server must hear of the signal all the same
-            _thread.start_new_thread(_end_all if again else drain, ())
+            _thread.start_new_thread(_end_all if insists else drain, ())
         self.before(signum, frame)
 
 
@@ -42,7 +43,7 @@ def _end_all() -> None:
 
 
 def drain_on_signals() -> None:
-    """Have this process's streams end when its server gets SIGTERM or SIGINT; a second signal ends them at once.
+    """Have this process's streams end when its server gets SIGTERM or SIGINT; a further SIGINT ends them at once.
 
     Called for you when a stream starts, a middleware is built or an adapter for WSGI is imported in the main thread,
     where alone Python lets a handler be set. By hand it is needed where all that happens before the server sets its own

@@ -20,6 +20,7 @@ from tests.contract.declared import ADAPTERS
 from tests.contract.seconds import ROWS, write_row
 from tests.rig.http import HTTPStream
 from tests.rig.requirements import needs
+from tests.rig.scenarios import GATED_ITEMS
 from tests.rig.servers import SERVERS, Server, ServerKind
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("shutdown")]
@@ -158,3 +159,25 @@ def test_sigint_after_sigterm_ends_gunicorn_at_once(server: str, adapter: str) -
         stream.leave()
         gunicorn.wait_until_gone(BOUND)
         assert [record["closed"] for record in gunicorn.journal()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "adapter", "logged"),
+    [
+        pytest.param("gunicorn-gthread", "wsgi", "Handling signal: term", marks=needs("gunicorn")),
+        pytest.param("gunicorn-uvicorn", "asgi", "Handling signal: term", marks=needs("gunicorn", "uvicorn")),
+        pytest.param("granian-asgi", "asgi", "Stopping worker", marks=needs("granian")),
+    ],
+)
+def test_sigterm_to_the_whole_group_leaves_streams_their_grace(name: str, adapter: str, logged: str) -> None:
+    """So systemd stops a service: a worker hears of it twice, the second time by its parent."""
+    with Server(SERVERS[name], ADAPTERS[adapter][0]) as server, server.open("/async/graced") as stream:
+        server.side_door.allow(1)
+        stream.read_until(b"data: item 0\n\n")
+        server.signal(signal.SIGTERM, group=True)
+        server.wait_for_log(logged)
+        assert stream.silent_for(0.5)
+        server.side_door.allow(GATED_ITEMS)
+        assert stream.read_to_end().endswith(b"data: item 4\n\nevent: done\ndata: \n\n")
+        stream.leave()
+        server.wait_until_gone(BOUND)

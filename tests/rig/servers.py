@@ -177,9 +177,12 @@ class Server:
         path = self._home / "journal"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process that was started, and to it alone, as an operator does."""
-        self._process.send_signal(number)
+    def signal(self, number: signal.Signals, *, group: bool = False) -> None:
+        """Send a signal to the process that was started, and to it alone; or to the whole group, as a terminal does."""
+        if group:
+            self._signal(number)
+        else:
+            self._process.send_signal(number)
 
     def wait_for_log(self, wanted: str, within: float = 5.0) -> None:
         """Wait until the server has written `wanted`."""
