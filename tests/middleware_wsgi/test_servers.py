@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.adapters.django_project import Kind
 from tests.middleware_wsgi.apps import BROWSER
 from tests.rig.requirements import needs
 from tests.rig.scenarios import GATED_ITEMS
@@ -111,7 +110,7 @@ def test_server_with_idle_flask_generators_ends_at_sigterm(name: str, app: str) 
 
 @on_django_servers
 @pytest.mark.parametrize("source", ["sync", "async"])
-def test_django_stream_leaves_item_by_item(name: str, source: Kind) -> None:
+def test_django_stream_leaves_item_by_item(name: str, source: str) -> None:
     """Sync and async ones under either handler, uncompressed, though the client takes gzip."""
     with django(name) as server, server.open(f"/{source}/gated", headers={"Accept-Encoding": "gzip"}) as stream:
         for number in range(GATED_ITEMS):
