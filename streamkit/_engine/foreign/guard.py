@@ -93,24 +93,25 @@ class Guard:
         self._held = message
         if self._scope.get("method") == "HEAD":
             return self._send(message)
-        asyncio.get_running_loop().call_soon(self._wait_for_body, asyncio.current_task())
+        asyncio.get_running_loop().call_soon(self._wait_for_body)
         return _nothing()
 
-    def _wait_for_body(self, sender: Task | None) -> None:
+    def _wait_for_body(self) -> None:
         """Hold a head for a moment only: an app that has not sent the body with it makes it as it goes."""
         if self._held is not None:
             loop = asyncio.get_running_loop()
-            self._owner.clock.call_later(loop, HEAD_GRACE, partial(self._waited_for_body, loop, sender))
+            self._owner.clock.call_later(loop, HEAD_GRACE, partial(self._waited_for_body, loop))
 
-    def _waited_for_body(self, loop: asyncio.AbstractEventLoop, sender: Task | None) -> None:
+    def _waited_for_body(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._held is not None:
-            self._late = loop.create_task(self._open_late(sender))
+            self._late = loop.create_task(self._open_late())
 
-    async def _open_late(self, sender: Task | None) -> None:
+    async def _open_late(self) -> None:
         head, self._held = self._held, None
         if head is not None:
             with suppress(OSError):  # the app will hear of it
-                await self._begin(head, OPAQUE, empty=True, sender=sender)
+                # Until it sends, the app's own task stands for the one that does.
+                await self._begin(head, OPAQUE, empty=True, sender=self._own)
 
     async def _open(self, head: Message, message: Message) -> None:
         """Decide by the first message after the head."""
