@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from streamkit._engine._django.around import DjangoSurroundings, handler_is_async, on_lasting_loop
+from streamkit._engine._django.middleware import StreamingMiddleware
 from streamkit._engine._django.response import QuietHeaders, TwoWayResponse
 from streamkit._engine.foreign.mark import step_aside
 from streamkit._engine.prime import Primed, prime
@@ -34,6 +35,7 @@ __all__ = [
     "JSONSeqResponse",
     "NDJSONResponse",
     "NegotiatedResponse",
+    "StreamingMiddleware",
     "TextStreamResponse",
     "last_event_id",
     "primed",
@@ -84,8 +86,7 @@ class _Response(StreamOptions, TwoWayResponse):
         super().__init__(self._body, status=answer.status, reason=reason, headers=dict(answer.headers))
         self.headers = QuietHeaders(self.headers)
         if instead is not None or environ.get("REQUEST_METHOD") == "HEAD":
-            self.discard()
-            self.streaming_content = [answer.body]
+            self.replace_content([answer.body])
 
 
 class EventStreamResponse(_Response):

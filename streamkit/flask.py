@@ -16,11 +16,12 @@ import flask
 from werkzeug.datastructures import Headers
 
 from streamkit._engine._flask import FlaskSurroundings
+from streamkit._engine.foreign_wsgi import StreamingMiddleware
 from streamkit._engine.prime import Primed, prime
 from streamkit._engine.response import Negotiated, Options, StreamOptions
 from streamkit._engine.stream import Stream
 from streamkit._engine.twoway import TwoWayBody
-from streamkit._engine.wsgi_body import refused
+from streamkit._engine.wsgi_body import leave_alone, refused
 from streamkit.headers import SERVERS_OWN, last_event_id_of
 from streamkit.jsonseq import JSONSeq
 from streamkit.ndjson import NDJSON
@@ -35,6 +36,7 @@ __all__ = [
     "JSONSeqResponse",
     "NDJSONResponse",
     "NegotiatedResponse",
+    "StreamingMiddleware",
     "TextStreamResponse",
     "last_event_id",
     "primed",
@@ -83,6 +85,7 @@ class _Response(StreamOptions, flask.Response):
         """Answer one request; a body that a hook has put in the place of the stream is sent instead."""
         known = self.stream.format.media_type
         self._body.environ = environ
+        leave_alone(environ)
         answer = refused(self, environ)
         if self.headers.get("Content-Type") == known:
             self.headers["Content-Type"] = self.stream.format.media_type

@@ -13,6 +13,20 @@ from streamkit._format import Format
 SERVERS_OWN = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
 
 
+DEFAULTS = (("Cache-Control", "no-cache, no-transform"), ("X-Accel-Buffering", "no"))
+
+
+def foreign_headers(app: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the headers of a stream that an app has made by itself: its own win over the defaults.
+
+    Args:
+        app: The app's headers; what belongs to the server is dropped.
+    """
+    kept = [(name, value) for name, value in app if name.lower() not in SERVERS_OWN]
+    given = {name.lower() for name, _ in kept}
+    return kept + [pair for pair in DEFAULTS if pair[0].lower() not in given]
+
+
 def response_headers(
     format: Format,
     user: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
@@ -36,12 +50,7 @@ def response_headers(
         given.setdefault(name.lower(), []).append((name.title() if name.islower() else name, value))
     if vary_accept:
         given["vary"] = [("Vary", _with_accept([value for _, value in given.get("vary", [])]))]
-    defaults = (
-        ("Content-Type", format.media_type),
-        ("Cache-Control", "no-cache, no-transform"),
-        ("X-Accel-Buffering", "no"),
-    )
-    headers = [pair for pair in defaults if pair[0].lower() not in given]
+    headers = [pair for pair in (("Content-Type", format.media_type), *DEFAULTS) if pair[0].lower() not in given]
     return headers + [pair for name, pairs in given.items() if name not in SERVERS_OWN for pair in pairs]
 
 

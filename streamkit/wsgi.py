@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Unpack
 
+from streamkit._engine.foreign_wsgi import StreamingMiddleware
 from streamkit._engine.prime import primed
-from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal
+from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal, status_line
 from streamkit._engine.wsgi_body import wsgi_body
 from streamkit.errors import TooManyStreamsError
 from streamkit.headers import last_event_id_of
@@ -30,6 +31,7 @@ __all__ = [
     "JSONSeqResponse",
     "NDJSONResponse",
     "NegotiatedResponse",
+    "StreamingMiddleware",
     "TextStreamResponse",
     "last_event_id",
     "primed",
@@ -91,17 +93,13 @@ class _Response(StreamOptions):
         except TooManyStreamsError as exc:
             headers = self.stream_headers(self.headers)
             return self._answer(refusal(self.stream.format, method, accept, exc.limit, headers), start_response)
-        start_response(_line(self.status), self.stream_headers(self.headers))
+        start_response(status_line(self.status), self.stream_headers(self.headers))
         return body
 
     def _answer(self, answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
         self.discard()
-        start_response(_line(answer.status), answer.headers)
+        start_response(status_line(answer.status), answer.headers)
         return [answer.body] if answer.body else []
-
-
-def _line(status: int) -> str:
-    return f"{int(status)} {HTTPStatus(status).phrase}"
 
 
 class EventStreamResponse(_Response):

@@ -47,7 +47,7 @@ class PumpedBody:
             taken = take_in_thread(self._producer.handoff, timeout=patience, clock=stream.clock)
             self._started = True
             if taken is None:
-                return self.meter.gone(stream.format.keepalive)
+                return self.meter.gone(stream.filler())
             if chunk := b"".join(taken) or self._ending.last():
                 return self.meter.gone(chunk)
             raise StopIteration
@@ -109,7 +109,7 @@ class AsyncBody:
             taken = await take_in_loop(self._producer.handoff, timeout=patience, clock=stream.clock)
             self._started = True
             if taken is None:
-                return self.meter.gone(stream.format.keepalive)
+                return self.meter.gone(stream.filler())
             if chunk := b"".join(taken) or self._ending.last():
                 return self.meter.gone(chunk)
             raise StopAsyncIteration
@@ -140,11 +140,13 @@ class AsyncBody:
     async def aclose(self) -> None:
         """End the source and wait for its cleanup; for one that a thread is inside of, half a second at most."""
         closed, self._closed = self._closed, True
-        if self._producer is not None:
-            await stop_and_wait(self._producer, self._stream)
-        elif not closed:
-            discard(self._stream)
-        self.meter.close()
+        try:
+            if self._producer is not None:
+                await stop_and_wait(self._producer, self._stream)
+            elif not closed:
+                discard(self._stream)
+        finally:  # a host may cancel that too
+            self.meter.close()
 
     def __del__(self) -> None:
         if self._producer is not None and not self._producer.over.ended:

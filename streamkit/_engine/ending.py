@@ -23,11 +23,14 @@ class Meter:
     def __init__(self, stream: Stream) -> None:
         self._life = stream.life
         self._measures = stream.measures
+        self._boundary = stream.boundary
         self._chunk = b""
         self._gone = 0.0
 
     def gone(self, chunk: bytes) -> bytes:
         """Hand `chunk` to the host."""
+        if self._boundary is not None:
+            self._boundary.feed(chunk)
         self._chunk, self._gone = chunk, perf_counter()
         return chunk
 

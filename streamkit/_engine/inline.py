@@ -48,8 +48,8 @@ def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
         try:
             run(around.enter_context, stream.around.inline())
             items = run(iter, stream.source)  # type: ignore[arg-type]
-            yield from _measured(stream, items)
-            last = stream.last_words() if life.ending and stream.leads else stream.end_frame
+            ended_early = yield from _measured(stream, items)
+            last = stream.last_words() if ended_early else stream.end_frame
         except Exception as exc:
             error, meter.result = exc, "error"
             if isinstance(exc, StreamCutError):
@@ -66,8 +66,9 @@ def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
         run(_leave, stream, items, around, error)
 
 
-def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None, None]:
-    """Yield a frame for each item, and take note of how long the server has it."""
+def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None, bool]:
+    """Yield a frame for each item, and take note of how long the server has it; tell whether the stream was ended."""
+    boundary = stream.boundary
     run, encode, missing, life, leads = stream.context.run, stream.encoder(), object(), stream.life, stream.leads
     counts, measures = int(stream.counts), stream.measures
     while (item := run(next, items, missing)) is not missing:
@@ -76,10 +77,13 @@ def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None,
         if frame:
             begun = perf_counter()
             yield frame
+            if boundary is not None:
+                boundary.feed(frame)
             if measures:
                 life.flushed(frame, perf_counter() - begun)
-            if leads and life.reason is not None:
-                return
+        if leads and life.reason is not None and (stream.between_frames or not life.clean or life.overdue):
+            return True
+    return False
 
 
 def _leave(stream: Stream, items: object, around: ExitStack, error: Exception | None) -> None:

@@ -60,6 +60,7 @@ class Life:
 
     __slots__ = (
         "__weakref__",
+        "_asked_at",
         "_closed",
         "_loop",
         "_opened_at",
@@ -105,6 +106,7 @@ class Life:
         self.bytes = 0
         self.slowest_flush = 0.0
         self._opened_at: float | None = None
+        self._asked_at = 0.0
         self._pid = 0
         self._closed = False
         self._stops: list[Callable[[], object]] = []
@@ -182,6 +184,11 @@ class Life:
         """Whether somebody has asked for the end."""
         return self.reason is not None
 
+    @property
+    def overdue(self) -> bool:
+        """Whether the grace has passed since then."""
+        return self.ending and self.clock.now() >= self._asked_at + self.policy.grace
+
     def flushed(self, chunk: bytes, seconds: float) -> None:
         """Take note that the server took `chunk`, and how long that was."""
         self.bytes += len(chunk)
@@ -216,6 +223,11 @@ class Life:
             except Exception:
                 logger.exception("on_close of a stream failed")
 
+    def retire(self) -> None:
+        """Never open: the request gets another answer, which a host may send by the same way."""
+        if self._opened_at is None:
+            self._opened_at, self._closed = self.clock.now(), True
+
     def forget(self) -> None:
         """Undo `open`: the stream was refused after all."""
         if self._ends_here():
@@ -233,6 +245,10 @@ class Life:
             call_threadsafe(self._loop, self._disarm)
         return True
 
+    def call_off(self) -> None:
+        """Take note that the stream never opens: what is sent in its place counts as none."""
+        self._opened_at, self._closed = self.clock.now(), True
+
     # -- everybody else's ----------------------------------------------------------------------------------------
 
     @property
@@ -248,7 +264,7 @@ class Life:
         """End the stream now; from any thread. The first reason stays."""
         if self.reason is None and not self._closed:
             self.clean = reason != "slow_client" and self._may_be_cut()
-            self.reason = reason
+            self.reason, self._asked_at = reason, self.clock.now()
             if self.clean and self._stops:  # else it ends when its host comes back for more, and the client reads
                 self._later(self.policy.grace, self._cut)
             self._stop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Hashable, Mapping
+from http import HTTPStatus
 from inspect import getattr_static
 from types import FunctionType
 from typing import Any, NamedTuple, TypedDict
@@ -42,6 +43,11 @@ class Answer(NamedTuple):
     body: bytes
 
 
+def status_line(status: int) -> str:
+    """Return a status as WSGI has it."""
+    return f"{int(status)} {HTTPStatus(status).phrase}"
+
+
 class Options(TypedDict, total=False):
     """The options of a response that may be given as keywords."""
 
@@ -59,6 +65,13 @@ OPTIONS = tuple(Options.__annotations__)
 
 _ARGUMENTS = {"on_error": 1, "on_close": 2}
 """How many arguments an option takes that is a function."""
+
+
+def class_option(holder: object, name: str) -> Any:
+    """Return an option that is an attribute of the holder's class, where a plain function is no method."""
+    raw = getattr_static(type(holder), name)
+    plain = isinstance(raw, FunctionType) and raw.__code__.co_argcount == _ARGUMENTS.get(name)
+    return raw if plain else getattr(holder, name)
 
 
 class StreamOptions:
@@ -124,14 +137,13 @@ class StreamOptions:
 
     def discard(self) -> None:
         """Close a source that is never going to be started."""
+        self.stream.life.retire()
         discard(self.stream)
 
     def _option(self, name: str) -> Any:
         if name in self._given:
             return self._given[name]
-        raw = getattr_static(type(self), name)
-        plain = isinstance(raw, FunctionType) and raw.__code__.co_argcount == _ARGUMENTS.get(name)
-        return raw if plain else getattr(self, name)  # a plain function as class attribute is no method
+        return class_option(self, name)
 
     def _bind(self, format: Format) -> None:
         self.stream.bind(
@@ -161,7 +173,8 @@ def refusal(
     time to reconnect (WHATWG HTML, 9.2.3 and 9.2.6). Any other client gets 503 with Retry-After (RFC 9110, 10.2.3).
     """
     seconds = random.uniform(*RETRY_AFTER)  # noqa: S311 - spreads load, guards nothing
-    if method == "GET" and isinstance(format, EventStream) and "text/event-stream" in (accept or "").lower():
+    accepted = method == "GET" and "text/event-stream" in (accept or "").lower()
+    if accepted and format.media_type.startswith("text/event-stream"):
         return Answer(200, headers or response_headers(format), b"retry: %d\n" % (seconds * 1000))
     text = f"As many streams are open here as allowed ({most}); try again later.\n".encode()
     return Answer(503, [("Content-Type", "text/plain; charset=utf-8"), ("Retry-After", str(round(seconds)))], text)

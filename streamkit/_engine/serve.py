@@ -69,10 +69,12 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
         raise
     finally:
         pump.stop()
-        await pump.finished()
-        if opened:
-            done = pump.completed and whole
-            life.close("error" if pump.error is not None else "completed" if done else "disconnected")
+        try:
+            await pump.finished()
+        finally:  # a server may cancel that too
+            if opened:
+                done = pump.completed and whole
+                life.close("error" if pump.error is not None else "completed" if done else "disconnected")
 
 
 async def _send_all(pump: AsyncPump, start: Message, receive: Receive, send: Send) -> None:

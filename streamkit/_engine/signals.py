@@ -17,7 +17,8 @@ from typing import Any
 
 from streamkit._engine.register import drain, register
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# SIGQUIT is how gunicorn's arbiter hands a SIGINT on to its workers.
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
 
 
 class Chained:

@@ -21,6 +21,7 @@ from streamkit._format import Format
 from streamkit.errors import EncodeError, StreamCutError
 
 if TYPE_CHECKING:
+    from streamkit._engine.boundary import Boundary
     from streamkit._engine.limit import StreamLimit
     from streamkit._engine.producer import Producer
 
@@ -69,6 +70,7 @@ class Stream:
 
     __slots__ = (
         "around",
+        "boundary",
         "clock",
         "context",
         "counts",
@@ -102,6 +104,7 @@ class Stream:
         self.clock = SYSTEM
         self.life = Life(self.context)
         self.counts = True  # what its pump encodes are the items of the view
+        self.boundary: Boundary | None = None  # where frames are not ours: knows where they end
         self.measures = True  # its drain counts bytes
         self.leads = True  # its drain says the last word where the stream ends before its time
 
@@ -154,12 +157,13 @@ class Stream:
         twin.policy = replace(self.policy, retry=None, buffer_size=1, cleanup_timeout=1.0)
         twin.interval, twin.clock = self.interval, self.clock
         twin.life, twin.counts, twin.measures, twin.leads = self.life, False, self.measures, False
+        twin.boundary = self.boundary
         return twin
 
     def wrapped(self, chunks: Source) -> Stream:
         """Return a stream of what somebody else has made of this one's bytes, fillers and last words among them."""
         twin = self.relayed(chunks)
-        twin.interval, twin.measures = None, False
+        twin.interval, twin.measures, twin.boundary = None, False, None
         return twin
 
     def goes_async(self, *, prefer: bool) -> bool:
@@ -203,13 +207,22 @@ class Stream:
             return None
         return self.interval if started else min(FIRST_KEEPALIVE, self.interval)
 
+    @property
+    def between_frames(self) -> bool:
+        """Whether what the host has taken ends with a whole frame."""
+        return self.boundary is None or self.boundary.at
+
+    def filler(self) -> bytes:
+        """Return what is sent when a filler is due: nothing inside a frame."""
+        return self.format.keepalive if self.between_frames else b""
+
     def last_words(self) -> bytes:
         """Return what a stream that ends before its time says last.
 
         Raises:
             StreamCutError: Nothing: its client must not take what it has for the whole.
         """
-        if not self.life.clean:
+        if not (self.life.clean and self.between_frames):
             raise StreamCutError(str(self.life.reason))
         self.life.has_taken_leave = True
         return self.life.farewell()

@@ -8,6 +8,7 @@ from streamkit._engine.bodies import PumpedBody, discard
 from streamkit._engine.inline import InlineBody
 from streamkit._engine.register import logger
 from streamkit._engine.response import Answer, StreamOptions, refusal
+from streamkit._engine.signals import drain_on_signals
 from streamkit._engine.stream import Stream
 from streamkit._engine.thread_pump import ThreadPump
 from streamkit._engine.threads import CAP, under_gevent
@@ -19,6 +20,25 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _warned: set[str] = set()
+
+# A threaded server answers in threads, where no handler can be set; it loads the application in its main thread, after
+# it has installed its own handlers.
+drain_on_signals()
+
+PASSAGE = "streamkit.passage"
+"""The key, in the environ, of what the `StreamingMiddleware` around an app learns of its response."""
+
+
+class Passage:
+    """Says whether the response of this request is streamkit's own, which no middleware need touch."""
+
+    ours = False
+
+
+def leave_alone(environ: WSGIEnvironment) -> None:
+    """Tell the middleware around the app that this response has all it could give."""
+    if isinstance(passage := environ.get(PASSAGE), Passage):
+        passage.ours = True
 
 
 def wsgi_body(
@@ -34,6 +54,7 @@ def wsgi_body(
     Raises:
         TooManyStreamsError: There is no thread left for the source, or a `StreamLimit` is reached.
     """
+    leave_alone(environ)
     stream.life.asked_by(environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT"))
     opened = stream.life.open(loop)
     try:
@@ -73,7 +94,7 @@ def late_body(
     try:
         return wsgi_body(stream, environ, loop)
     except TooManyStreamsError:  # another stream has taken the last thread since the head was made
-        answer = _crowded_out(stream, environ)
+        answer = crowded_out(stream, environ)
         if answer is None or answer.status != 200:
             raise
         discard(stream)
@@ -90,10 +111,11 @@ def refused(options: StreamOptions, environ: WSGIEnvironment, *, under_asgi: boo
         environ: Of the request.
         under_asgi: Whether the body is going to be read by `async for`.
     """
-    return options.negotiate(environ.get("HTTP_ACCEPT")) or _crowded_out(options.stream, environ, under_asgi)
+    return options.negotiate(environ.get("HTTP_ACCEPT")) or crowded_out(options.stream, environ, under_asgi)
 
 
-def _crowded_out(stream: Stream, environ: WSGIEnvironment, under_asgi: bool = False) -> Answer | None:
+def crowded_out(stream: Stream, environ: WSGIEnvironment, under_asgi: bool = False) -> Answer | None:
+    """Return what to answer instead where there is no room for one more stream."""
     method = environ.get("REQUEST_METHOD", "GET")
     if method == "HEAD":
         return None

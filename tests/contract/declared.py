@@ -129,6 +129,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit("test_leaving_frees_a_source_held_back", _DAPHNE_PRESSURE, servers=("daphne",)),
     Limit("test_error_in_the_body_cuts_the_stream", _GRANIAN_END, servers=("granian-wsgi",)),
     Limit("test_item_that_cannot_be_encoded_cuts_the_stream", _GRANIAN_END, servers=("granian-wsgi",)),
+    Limit("test_drain_cuts_what_outlasts_its_grace", _DAPHNE_ABORT, servers=("daphne",)),
+    Limit("test_drain_cuts_what_outlasts_its_grace", _GRANIAN_END, servers=("granian-wsgi",)),
     Limit("test_head_leaves_before_the_first_item", _WAITRESS_HEAD, servers=("waitress",)),
     Limit("test_head_request_starts_no_source", _WAITRESS_CHUNK, servers=("waitress",)),
     Limit("test_idle_stream_sends_keepalives", _ONE_THREAD, servers=("gunicorn-sync",), modes=("sync",)),

@@ -20,7 +20,7 @@ from tests.contract.plan import Promise, promise_of
 WRITE = "STREAMKIT_WRITE_DOCS"
 CELL = "contract cell"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "contract.md"
-MODULES = ("head", "items", "keepalive", "disconnect", "errors", "end")
+MODULES = ("head", "items", "keepalive", "disconnect", "errors", "end", "lives")
 
 # (test, column, mode) -> why not, or None for kept
 Outcomes = dict[tuple[str, str, str], str | None]

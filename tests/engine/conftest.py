@@ -64,9 +64,9 @@ def _open_generators() -> list[object]:
     gc.collect()
     found: list[object] = []
     for thing in gc.get_objects():
-        if isinstance(thing, GeneratorType):
+        if type(thing) is GeneratorType:  # isinstance would wake lazy objects of frameworks
             suspended, file = inspect.getgeneratorstate(thing) == "GEN_SUSPENDED", thing.gi_code.co_filename
-        elif isinstance(thing, AsyncGeneratorType):
+        elif type(thing) is AsyncGeneratorType:
             started = thing.ag_frame is not None and thing.ag_frame.f_lasti > 0
             suspended, file = started and not thing.ag_running, thing.ag_code.co_filename
         else:

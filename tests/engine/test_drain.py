@@ -154,7 +154,7 @@ def test_what_was_encoded_before_the_cut_is_sent_once(mode: str) -> None:
 
     async def work() -> None:
         client, burst, ends = Client(), Burst(), Ends()
-        built = asgi_response(getattr(burst, mode)(), on_close=ends, policy=StreamPolicy(drain="cut"))
+        built = asgi_response(getattr(burst, mode)(), on_close=ends, policy=StreamPolicy(drain="cut", grace=60))
 
         async def send(event: Any) -> None:
             if event.get("body"):

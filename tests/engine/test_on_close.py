@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from typing import Any
@@ -10,10 +11,13 @@ import pytest
 
 import streamkit
 from streamkit import StreamPolicy, StreamStats
+from streamkit._engine.bodies import AsyncBody
+from streamkit._engine.stream import Stream
 from streamkit.asgi import EventStreamResponse
+from streamkit.sse import EventStream
 from tests.engine.drive import Client, WSGIClient, run, scope, stream
 from tests.engine.drive import response as asgi_response
-from tests.engine.lives import Ends, Fed
+from tests.engine.lives import Ends, Fed, eventually
 
 NAME = ContextVar("NAME", default="nobody")
 PROMPT = StreamPolicy(drain="cut", keepalive=None)
@@ -188,3 +192,41 @@ def test_stream_that_is_told_to_end_twice_keeps_its_first_reason() -> None:
     life.close("error")
     assert ends.reasons == ["drained"]
     assert life.reason == "drained"
+
+
+@pytest.mark.parametrize("drain", ["serve", "host"])
+def test_server_that_cancels_the_cleanup_leaves_no_stream_open(drain: str) -> None:
+    """The stream is told of although its source is still being closed."""
+    ends, go_on = Ends(), asyncio.Event()
+
+    async def items() -> AsyncIterator[str]:
+        try:
+            yield "a"
+            await asyncio.Event().wait()
+        finally:
+            ends.seen.append("closing")
+            await go_on.wait()
+
+    async def host() -> None:
+        built = Stream(items())
+        built.bind(format=EventStream(), policy=StreamPolicy(), on_close=ends)
+        async for _ in AsyncBody(built):
+            pass
+
+    async def work() -> None:
+        client = Client()
+        built = asgi_response(items(), on_close=ends)
+        task = asyncio.create_task(host() if drain == "host" else built(scope(), client.receive, client.send))
+        await eventually(lambda: streamkit.stats().frames > before)
+        task.cancel()
+        await eventually(lambda: ends.seen)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ends.reasons == ["disconnected"]
+        go_on.set()
+        if drain == "host":
+            built.discard()
+
+    before = streamkit.stats().frames
+    run(work())

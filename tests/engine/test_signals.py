@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import AsyncIterator
 
 from streamkit import drain_on_signals
 from streamkit._engine.signals import Chained
@@ -246,7 +247,7 @@ def test_chained_handler_in_this_process() -> None:
         assert isinstance(installed, Chained)
         gate = threading.Event()
 
-        async def items():  # type: ignore[no-untyped-def]
+        async def items() -> AsyncIterator[str]:
             yield "a"
             await asyncio.to_thread(gate.wait, 5)
 

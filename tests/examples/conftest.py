@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.examples.running import FOLDERS, Example
+from tests.rig.browser import headless_chromium
 from tests.rig.requirements import needs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-_ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-)
 _PARTS = {"flask": ("flask", "httpx"), "django": ("django", "httpx"), "fastapi": ("fastapi", "uvicorn", "httpx")}
 
 EXAMPLES = [pytest.param(name, marks=needs(*parts)) for name, parts in _PARTS.items()]
@@ -26,13 +22,8 @@ EXAMPLES = [pytest.param(name, marks=needs(*parts)) for name, parts in _PARTS.it
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Start one headless Chromium for the tests of a module."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS.split())
+    with headless_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=EXAMPLES)

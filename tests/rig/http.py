@@ -13,7 +13,7 @@ import struct
 import time
 from collections.abc import Mapping
 
-from tests.rig.stream import Head, Stream
+from tests.rig.stream import Head, Stalled, Stream
 
 _READ = 65536
 
@@ -62,6 +62,19 @@ class HTTPStream(Stream):
             if reset:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._socket.close()
+
+    def leave_after_the_server(self, within: float) -> None:
+        """Close the connection once the server has, as clients do that would use it again."""
+        until = time.monotonic() + within
+        self._socket.settimeout(within)
+        try:
+            while self._socket.recv(_READ):
+                self._socket.settimeout(max(until - time.monotonic(), 0.001))
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            raise Stalled(f"the server has kept the connection for {within} s: {self.describe()}") from None
+        self.leave()
 
     def half_close(self) -> None:
         """Send FIN but go on reading, as `nc` and some proxies do."""

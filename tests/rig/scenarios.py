@@ -83,6 +83,38 @@ async def ticking_async() -> AsyncIterator[int]:
             await asyncio.sleep(0.02)
 
 
+def numbered() -> Iterator[Event]:
+    """Yield numbers with their ids for ever, one every 20 ms."""
+    with recorder.recording("numbered") as record:
+        while not record.released:
+            yield Event(record.pull(record.pulled), id=record.pulled)
+            time.sleep(0.02)
+
+
+async def numbered_async() -> AsyncIterator[Event]:
+    """Yield numbers with their ids for ever, one every 20 ms."""
+    async with recorder.recording("numbered") as record:
+        while not record.released:
+            yield Event(record.pull(record.pulled), id=record.pulled)
+            await asyncio.sleep(0.02)
+
+
+def idle() -> Iterator[Event]:
+    """Yield one item that has an id, and then none for ever."""
+    with recorder.recording("idle") as record:
+        yield Event(record.pull("item"), id="1")
+        while not record.released:
+            time.sleep(0.2)
+
+
+async def idle_async() -> AsyncIterator[Event]:
+    """Yield one item that has an id, and then none for ever."""
+    async with recorder.recording("idle") as record:
+        yield Event(record.pull("item"), id="1")
+        while not record.released:  # noqa: ASYNC110 - the side door may be in any thread
+            await asyncio.sleep(0.2)
+
+
 def flood() -> Iterator[str]:
     """Yield frames of 8 KiB for ever, as fast as they are taken."""
     with recorder.recording("flood") as record:
@@ -201,6 +233,11 @@ SCENARIOS = {
     "blocking": Scenario(gated, gated_blocking),
     "lively": Scenario(gated, gated_async, options={"policy": StreamPolicy(keepalive=0.2)}),
     "ticking": Scenario(ticking, ticking_async),
+    "numbered": Scenario(numbered, numbered_async),
+    "idle": Scenario(idle, idle_async),
+    "aged": Scenario(numbered, numbered_async, options={"policy": StreamPolicy(max_age=0.3)}),
+    "graced": Scenario(gated, gated_async, options={"end": DONE, "policy": StreamPolicy(grace=10)}),
+    "patient": Scenario(idle, idle_async, options={"policy": StreamPolicy(drain="finish", grace=60)}),
     "flood": Scenario(flood, flood_async),
     "spinning": Scenario(spinning, spinning_async),
     "finite": Scenario(finite, finite_async, options={"end": DONE}),
@@ -216,6 +253,9 @@ SCENARIOS = {
         gated, gated_async, response="NDJSONResponse", options={"policy": StreamPolicy(keepalive=0.2)}
     ),
     "ndjson_failing": Scenario(failing, failing_async, response="NDJSONResponse", options={"end": {"done": True}}),
+    "told_finite": Scenario(finite, finite_async, options={"on_close": recorder.note_reason}),
+    "told_failing": Scenario(failing, failing_async, options={"on_close": recorder.note_reason}),
+    "told_ticking": Scenario(ticking, ticking_async, options={"on_close": recorder.note_reason}),
     "json_seq": Scenario(finite, finite_async, response="JSONSeqResponse"),
     "text": Scenario(finite, finite_async, response="TextStreamResponse"),
 }

@@ -8,6 +8,7 @@ bounded, and the whole group is ended by its id, so that no worker is left behin
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -20,10 +21,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
+
+import psutil
 
 from tests.rig.http import HTTPStream
+from tests.rig.recorder import JOURNAL
 from tests.rig.sidedoor import ADDRESS, OWNER, SideDoor
+from tests.rig.stream import Stalled
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,13 +111,21 @@ class Server:
         kind: an entry of SERVERS.
         app: "module:name" below the repository root.
         start_within: seconds from start until it must accept and have loaded the application.
+        environment: more variables of it.
+        port: where it listens, when that is to be where another one did.
     """
 
     def __init__(
-        self, kind: ServerKind, app: str, *, start_within: float = 20.0, environment: dict[str, str] | None = None
+        self,
+        kind: ServerKind,
+        app: str,
+        *,
+        start_within: float = 20.0,
+        environment: dict[str, str] | None = None,
+        port: int | None = None,
     ) -> None:
         self.kind = kind
-        self.port = free_port()
+        self.port = port or free_port()
         self._home = Path(tempfile.mkdtemp(prefix="rig-"))
         self._log = self._home / "log"
         self.side_door = SideDoor(str(self._home / "door"))
@@ -122,6 +135,7 @@ class Server:
             "PYTHONUNBUFFERED": "1",
             ADDRESS: str(self._home / "door"),
             OWNER: str(os.getpid()),
+            JOURNAL: str(self._home / "journal"),
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -157,6 +171,42 @@ class Server:
     def log(self) -> str:
         """Return what the server has written to stdout and stderr."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Return the records of the streams that were closed, in any process of the server, also when it is gone."""
+        path = self._home / "journal"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process that was started, and to it alone, as an operator does."""
+        self._process.send_signal(number)
+
+    def wait_for_log(self, wanted: str, within: float = 5.0) -> None:
+        """Wait until the server has written `wanted`."""
+        until = time.monotonic() + within
+        while wanted not in self.log():
+            if time.monotonic() > until:
+                raise Stalled(f"{self.kind.name} did not log {wanted!r} within {within} s:\n{self.log()}")
+            time.sleep(0.02)
+
+    def wait_until_gone(self, within: float) -> float:
+        """Wait until no process of the group runs; return the seconds that took."""
+        begun = time.monotonic()
+        while self._group():
+            if time.monotonic() - begun > within:
+                raise Stalled(f"{self.kind.name} still runs after {within} s, as {self._group()}:\n{self.log()}")
+            time.sleep(0.02)
+        return time.monotonic() - begun
+
+    def _group(self) -> list[str]:
+        """Return the processes of the group that run, those aside that only wait for their exit to be noticed."""
+        self._process.poll()
+        found = []
+        for process in psutil.process_iter(["name", "status"]):
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(process.pid) == self._process.pid and process.info["status"] != psutil.STATUS_ZOMBIE:
+                    found.append(f"{process.info['name']} {process.pid}")
+        return found
 
     def open(self, target: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> HTTPStream:
         """Send a request on a connection of its own."""

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from streamkit import drain
 from tests.rig.recorder import recorder
 from tests.rig.resources import Resources, snapshot
 from tests.rig.stream import Stalled
@@ -26,19 +27,15 @@ OWNER = "STREAMKIT_RIG_OWNER"
 
 
 def _answer(order: dict[str, Any]) -> Any:
-    match order["do"]:
-        case "state":
-            return recorder.state()
-        case "resources":
-            return asdict(snapshot())
-        case "reset":
-            return recorder.reset()
-        case "allow":
-            return recorder.allow(order["items"])
-        case "pid":
-            return os.getpid()
-        case unknown:
-            return f"unknown order {unknown!r}"
+    answers: dict[str, Callable[[], Any]] = {
+        "state": recorder.state,
+        "resources": lambda: asdict(snapshot()),
+        "reset": recorder.reset,
+        "allow": lambda: recorder.allow(order["items"]),
+        "drain": drain,
+        "pid": os.getpid,
+    }
+    return answers[order["do"]]()
 
 
 def _serve(listener: socket.socket, owner: int) -> None:
@@ -111,6 +108,10 @@ class SideDoor:
     def logs(self) -> list[dict[str, Any]]:
         """Return what streamkit logged since the reset."""
         return list(self.ask("state")["logs"])
+
+    def reasons(self) -> list[str]:
+        """Return what `on_close` was told since the reset, where a scenario has one."""
+        return list(self.ask("state")["reasons"])
 
     def resources(self) -> Resources:
         """Count what the process holds."""

@@ -46,6 +46,7 @@ class TwoWayResponse(StreamingHttpResponse):
 
     stream: Stream
     _body: TwoWayBody
+    _gives_connections_back = True
 
     @property
     def streaming_content(self) -> Any:
@@ -62,13 +63,21 @@ class TwoWayResponse(StreamingHttpResponse):
         self._body = self._body.wrapped(value, self.make_bytes, by_async_for=self.is_async)
         self._body.stream.context.run(_WRAPPED.set, self.stream)
 
+    def replace_content(self, chunks: list[bytes]) -> None:
+        """Stream these in place of a source that is never going to be started, and close that."""
+        self._body.close()
+        self.stream.life.call_off()
+        self.streaming_content = chunks
+
     def __iter__(self) -> Iterator[bytes]:
-        close_old_connections()
+        if self._gives_connections_back:
+            close_old_connections()
         return iter(self._body)
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
         async with aclosing(self._body.on_loop(running_loop())) as body:
-            await _release_connections()
+            if self._gives_connections_back:
+                await _release_connections()
             async for chunk in body:
                 yield chunk
 

@@ -1,0 +1,247 @@
+"""The WSGI middleware that gives an app's own streams the promises of ours (PEP 3333).
+
+The app's head is held back until its body is there, since only both tell whether it streams. An app that is a generator
+itself says its head no sooner than its first item. Whatever is no stream passes as it came: the same body, the same
+headers, in the same order of calls; and so does what an app sends by `write()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from streamkit._engine.bodies import PumpedBody, discard
+from streamkit._engine.clock import SYSTEM, Clock
+from streamkit._engine.foreign_bytes import ForeignBytes, Promises, asks_for_stream, streaming_type
+from streamkit._engine.inline import InlineBody
+from streamkit._engine.life import OnClose
+from streamkit._engine.limit import StreamLimit
+from streamkit._engine.policy import StreamPolicy
+from streamkit._engine.response import refusal, status_line
+from streamkit._engine.signals import drain_on_signals
+from streamkit._engine.stream import Stream
+from streamkit._engine.wsgi_body import PASSAGE, Passage, wsgi_body
+from streamkit.errors import TooManyStreamsError
+from streamkit.headers import foreign_headers
+
+if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_MISSING = object()
+
+
+class StreamingMiddleware:
+    """Give the streams of any WSGI app what streamkit's responses have, without a change to the app.
+
+        app.wsgi_app = StreamingMiddleware(app.wsgi_app)                    # Flask
+
+    A stream is a response of status 2xx whose Content-Type is that of an event stream, JSON lines or a JSON sequence,
+    or that has no Content-Length and is neither a list nor a file. It gets the headers that keep proxies from holding
+    it back; a head that leaves before its first item; an entry in `streamkit.stats()`; an end at a shutdown and at
+    `max_age`; a `limit`; and HEAD is answered without starting it. A client that asks for a stream gets it
+    uncompressed: the app does not see its Accept-Encoding. Responses of streamkit, and all that does not stream, pass
+    untouched.
+
+    Args:
+        app: The WSGI app.
+        policy: How its streams behave. Keepalive is off unless `policy.keepalive` names seconds, and the server serves
+            requests in threads: the app's body is then iterated, and closed, in a thread of its own.
+        limit: What counts its streams; one too many is refused before its body is iterated.
+        on_close: Called once when a stream has ended, with why and its `StreamStats`.
+
+    Raises:
+        TypeError: An option is of the wrong kind.
+    """
+
+    _clock: Clock = SYSTEM
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        policy: StreamPolicy | None = None,
+        limit: StreamLimit | None = None,
+        on_close: OnClose | None = None,
+    ) -> None:
+        if not callable(app):
+            raise TypeError(f"app must be a WSGI app, not {app!r:.200}")
+        self._app = app
+        self._promises = Promises(policy, limit, on_close, self._clock)
+        drain_on_signals()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        if PASSAGE in environ:  # a middleware like this one is around us
+            return self._app(environ, start_response)
+        head = _Head(environ, start_response)
+        if asks_for_stream(environ.get("HTTP_ACCEPT")):
+            environ.pop("HTTP_ACCEPT_ENCODING", None)  # what would compress holds items back
+        body = self._app(environ, head.start_response)
+        if head.said is None:
+            return _Late(self, environ, head, body)
+        return self.answer(environ, head, body)
+
+    def answer(
+        self, environ: WSGIEnvironment, head: _Head, body: Iterable[bytes], begun: Any = None
+    ) -> Iterable[bytes]:
+        """Send the head and return what the server iterates. `begun` does so for a body that has been started."""
+        if head.sent or (format := _format_of(head, body)) is None:
+            head.send()
+            return body if begun is None else begun
+        status, headers, exc_info = head.said
+        head.said = status, foreign_headers(headers), exc_info
+        content = AppBody(body, begun)
+        if head.alone:
+            head.send()
+            content.close()
+            return []
+        stream = self._promises.stream(content, format, fillers=begun is None and self._promises.keepalive_asked)
+        return self._streamed(environ, head, stream)
+
+    def _streamed(self, environ: WSGIEnvironment, head: _Head, stream: Stream) -> Iterable[bytes]:
+        try:
+            body: InlineBody | PumpedBody = wsgi_body(stream, environ)
+        except TooManyStreamsError as exc:
+            method, accept = environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT")
+            answer = refusal(stream.format, method, accept, exc.limit, head.said[1])
+            head.said = status_line(answer.status), answer.headers, None
+            head.send()
+            discard(stream)
+            return [answer.body]
+        head.send()
+        return body
+
+
+class _Head:
+    """Keeps what the app says to `start_response` until it is known whether it streams.
+
+    Attributes:
+        alone: Whether the request is for the head alone. An app may change what its environ says.
+        file: What the server sends files by, if it has such a thing.
+        passage: What a response of streamkit inside the app tells us.
+        said: Status, headers and exc_info.
+        sent: Whether the server has been told.
+    """
+
+    __slots__ = ("_start_response", "_write", "alone", "file", "passage", "said", "sent")
+
+    def __init__(self, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+        self.alone = environ.get("REQUEST_METHOD") == "HEAD"
+        self.file = environ.get("wsgi.file_wrapper")
+        environ[PASSAGE] = self.passage = Passage()
+        self._start_response = start_response
+        self._write: Any = None
+        self.said: Any = None
+        self.sent = False
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        """Be what the app calls. What is no first call, nor one that takes an error back, is the server's to judge."""
+        if self.said is not None and not self.sent and exc_info is None:
+            self.send()
+        self.said = status, headers, exc_info
+        if self.sent:
+            self.sent = False
+            self.send()
+        return self.write
+
+    def send(self) -> None:
+        """Tell the server, once."""
+        if self.said is None or self.sent:
+            return
+        self.sent = True
+        status, headers, exc_info = self.said
+        more = () if exc_info is None else (exc_info,)
+        self._write = self._start_response(status, headers, *more)
+
+    def write(self, data: bytes) -> None:
+        """Be what `start_response` returns: an app that writes by itself passes untouched."""
+        self.send()
+        self._write(data)
+
+
+class AppBody:
+    """An app's body as a source: `close()` of the body is called once, where it was iterated, and nothing else is.
+
+    Args:
+        body: What the app has returned.
+        begun: Its iterator, where it was started.
+    """
+
+    def __init__(self, body: Iterable[bytes], begun: Iterator[bytes] | None = None) -> None:
+        self._body = body
+        self._items = begun
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._items is None:
+            self._items = iter(self._body)
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._items)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """End the app's request."""
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            close()
+
+
+class _Late:
+    """The body of an app that calls `start_response` no sooner than its body is iterated, as a generator does."""
+
+    def __init__(
+        self, middleware: StreamingMiddleware, environ: WSGIEnvironment, head: _Head, body: Iterable[bytes]
+    ) -> None:
+        self._middleware, self._environ, self._head, self._body = middleware, environ, head, body
+        self._answer = body
+        self._items: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._items is None:
+            self._items = self._begin()
+        return next(self._items)
+
+    def _begin(self) -> Iterator[bytes]:
+        items = iter(self._body)
+        first: Any = next(items, _MISSING)
+        whole = items if first is _MISSING else chain([first], items)
+        if first is _MISSING:
+            self._head.send()
+            return whole
+        answer = self._middleware.answer(self._environ, self._head, self._body, whole)
+        if answer is not whole:
+            self._answer = answer
+        return iter(answer)
+
+    def close(self) -> None:
+        """End the app's request; by what was made of its body, where that is not the body itself."""
+        close = getattr(self._answer, "close", None)
+        if close is not None:
+            close()
+
+
+def _format_of(head: _Head, body: Iterable[bytes]) -> ForeignBytes | None:
+    """Return what an app streams, or None for a response that is whole, or not the app's own."""
+    ours = head.passage.ours or isinstance(getattr(body, "stream", None), Stream)
+    if ours or head.said is None or hasattr(body, "__len__") or not hasattr(body, "__iter__"):
+        return None
+    status, headers, _ = head.said
+    if status[:1] != "2" or status[:3] in ("204", "205"):
+        return None
+    named = {name.lower(): value for name, value in headers}
+    content_type = named.get("content-type", "")
+    if streaming_type(content_type) is None and ("content-length" in named or _is_file(head, body)):
+        return None
+    return ForeignBytes(content_type, named.get("content-encoding"))
+
+
+def _is_file(head: _Head, body: object) -> bool:
+    """Tell whether the server is going to send `body` as a file."""
+    return isinstance(head.file, type) and isinstance(body, head.file)

@@ -1,0 +1,1 @@
+"""The `StreamingMiddleware` of WSGI, Flask and Django, around apps that know nothing of streamkit."""
