@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from streamkit import stats
+import streamkit
+from streamkit import StreamLimit, stats
 from tests.engine.drive import run
-from tests.engine.fake_clock import FakeClock
+from tests.engine.fake_clock import FakeClock, settle
 from tests.middleware.calls import EVENTS, Caller, begin, body, call, head, idle_after, scope, sending
 
 STREAMING = [EVENTS, "application/x-ndjson", "application/jsonl", "application/json-seq"]
@@ -160,3 +161,38 @@ def test_compressed_stream_draws_one_warning_and_no_filler(caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING, "streamkit"):
         run(main())
     assert [EVENTS in record.getMessage() and "gzip" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_head_waits_for_a_late_body_for_a_moment_only() -> None:
+    """A stream of unknown type that is slow to begin has its head at once, as good as."""
+
+    async def main() -> None:
+        clock, caller = FakeClock(), Caller()
+        task = begin(idle_after(head("text/plain")), caller, clock=clock)
+        await settle()
+        assert caller.events == []
+        await clock.advance(0.05)
+        assert caller.head[1]["x-accel-buffering"] == "no"
+        assert caller.events[1:] == [body(b"")]
+        streamkit.drain()
+        await clock.advance(1)
+        await task
+        assert not caller.ended
+
+    run(main())
+
+
+def test_late_head_over_the_limit_is_refused() -> None:
+    """A stream that is found late is counted like any other."""
+
+    async def main() -> None:
+        clock, limit = FakeClock(), StreamLimit(1)
+        limit.acquire()
+        caller = Caller()
+        task = begin(idle_after(head("text/plain")), caller, clock=clock, limit=limit)
+        await clock.advance(0.05)
+        await task
+        assert caller.head[0] == 503
+        assert caller.ended
+
+    run(main())

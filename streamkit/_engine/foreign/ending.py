@@ -50,9 +50,9 @@ class Ending:
         """Whether the app is being ended."""
         return self._task is not None
 
-    def note_sender(self) -> None:
-        """Remember the task that sends."""
-        task = asyncio.current_task()
+    def note_sender(self, task: Task | None = None) -> None:
+        """Remember a task that sends; by default the present one."""
+        task = task or asyncio.current_task()
         if task is not None and task not in self._senders:
             self._senders.append(task)
 
@@ -79,6 +79,20 @@ class Ending:
         await asyncio.sleep(0)  # who sends on all the same freezes nobody
         await asyncio.shield(self._struck)
         raise ConnectionResetError(errno.ECONNRESET, "the stream is over")
+
+    async def drop(self) -> None:
+        """Take no note of what is sent, until the sender is cancelled.
+
+        Raises:
+            OSError: It has been.
+        """
+        await asyncio.sleep(0)
+        if self._struck.done():
+            raise ConnectionResetError(errno.ECONNRESET, "the stream is over")
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for the app to end by itself."""
+        await self._ended([], seconds)
 
     async def finished(self) -> None:
         """Wait until nothing is going on here any more; the app is over."""
@@ -162,13 +176,13 @@ class Ending:
                     logger.exception("Closing %r failed", generator)
         self._generators.clear()
 
-    async def _ended(self, tasks: Iterable[Task], *, of_app: bool = True) -> bool:
-        """Wait until all of `tasks` have ended; False when that takes longer than `cleanup_timeout`.
+    async def _ended(self, tasks: Iterable[Task], seconds: float | None = None, *, of_app: bool = True) -> bool:
+        """Wait until all of `tasks` have ended; False when that takes longer than `seconds`, or `cleanup_timeout`.
 
         Where they are `of_app`, until the app has ended at the latest.
         """
         late: asyncio.Future[None] = self._loop.create_future()
-        timer = self._clock.call_later(self._loop, self._timeout, lambda: late.set_result(None))
+        timer = self._clock.call_later(self._loop, seconds or self._timeout, lambda: late.set_result(None))
         waiting: list[asyncio.Future[Any]] = [task for task in tasks if task is not self._own]
         waiting = waiting or [self.over]
         try:

@@ -1,0 +1,202 @@
+"""What stands between an app and its server for one request: it finds out whether the response is a stream.
+
+The head of a response that may be one waits for the body that comes with it, or for a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from streamkit._engine.foreign.ending import Ending
+from streamkit._engine.foreign.flow import BODY, body_of
+from streamkit._engine.foreign.inbox import Inbox
+from streamkit._engine.foreign.kinds import OPAQUE, judge, stream_headers
+from streamkit._engine.foreign.stream import LEFT_GRACE, ForeignStream
+from streamkit._engine.foreign.tasks import Task
+from streamkit._engine.register import logger
+from streamkit._engine.response import refusal
+from streamkit._engine.serve import Message, Receive, Send
+from streamkit._format import Format
+from streamkit.errors import StreamCutError, TooManyStreamsError
+
+if TYPE_CHECKING:
+    from streamkit._engine.foreign.middleware import StreamingMiddleware
+
+# Of Starlette, and of anyio's streams, where one task of the app has left another to write to nobody.
+DEPARTURES = frozenset({"ClientDisconnect", "BrokenResourceError", "ClosedResourceError"})
+
+HEAD_GRACE = 0.05
+"""Seconds that the head of what may be a stream waits for the body to tell."""
+
+START = "http.response.start"
+
+
+class Guard:
+    """Stands between an app and its server for one request."""
+
+    # Few requests are streams, and each has a guard: what most never set is no part of it.
+    _plain = _aside = False
+    _held: Message | None = None  # a head whose response may be a stream
+    _stream: ForeignStream | None = None
+    _ending: Ending | None = None
+    _late: Task | None = None  # opens a stream whose body has not come with its head
+
+    def __init__(self, owner: StreamingMiddleware, own: Task, scope: Any, receive: Receive, send: Send) -> None:
+        self._owner = owner
+        self._own = own
+        self._scope = scope
+        self._send = send
+        self._inbox = inbox = Inbox(receive)
+        self.receive = inbox.receive
+
+    @property
+    def attentive(self) -> bool:
+        """Whether there is something to be done when the app has returned."""
+        return self._ending is not None or self._held is not None
+
+    def step_aside(self) -> None:
+        """Leave the response to streamkit, which makes it; unless it has begun."""
+        if self._stream is None and self._ending is None:
+            self._plain = self._aside = True
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Take a message of the app."""
+        if self._plain:
+            return self._send(message)
+        if self._stream is not None:
+            return self._stream.send(message)
+        if self._ending is not None:
+            return self._ending.drop()
+        if (held := self._held) is not None:
+            self._held = None
+            return self._open(held, message)
+        return self._judge(message)
+
+    def _judge(self, message: Message) -> Awaitable[None]:
+        if message["type"] != START:
+            return self._send(message)  # what may come before a head; if not, the server complains
+        headers = message.get("headers", ())
+        if iter(headers) is headers:  # to be read once only
+            headers = list(headers)
+            message = {**message, "headers": headers}
+        format, possible = judge(message["status"], headers)
+        if format is not None:
+            self._owner.look_at_encoding(headers)
+            return self._begin(message, format, empty=True)
+        if not possible:
+            self._plain = True
+            return self._send(message)
+        self._held = message
+        if self._scope.get("method") == "HEAD":
+            return self._send(message)
+        asyncio.get_running_loop().call_soon(self._wait_for_body)
+        return _nothing()
+
+    def _wait_for_body(self) -> None:
+        """Hold a head for a moment only: an app that has not sent the body with it makes it as it goes."""
+        if self._held is not None:
+            loop = asyncio.get_running_loop()
+            self._owner.clock.call_later(loop, HEAD_GRACE, partial(self._waited_for_body, loop))
+
+    def _waited_for_body(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._held is not None:
+            self._late = loop.create_task(self._open_late())
+
+    async def _open_late(self) -> None:
+        head, self._held = self._held, None
+        if head is not None:
+            with suppress(OSError):  # the app will hear of it
+                # Until it sends, the app's own task stands for the one that does.
+                await self._begin(head, OPAQUE, empty=True, sender=self._own)
+
+    async def _open(self, head: Message, message: Message) -> None:
+        """Decide by the first message after the head."""
+        is_head = self._scope.get("method") == "HEAD"
+        if message["type"] != BODY or not message.get("more_body", False):
+            self._plain = True
+            if not is_head:
+                await self._send(head)
+            await self._send(message)
+        elif is_head:
+            self._end_body_of_head()
+            await self._send(body_of(b"", more=False))
+        else:
+            await self._begin(head, OPAQUE, empty=False)
+            await self.send(message)
+
+    def _end_body_of_head(self) -> None:
+        """Drop what else the app sends; end it when it does not end by itself soon, as an endless stream would not."""
+        self._inbox.hide()
+        ending = self._ending = self._owner.new_ending(self._own, self._inbox)
+        ending.note_sender()
+        ending.begin(partial(ending.wait, LEFT_GRACE))
+
+    async def _begin(self, head: Message, format: Format, *, empty: bool, sender: Task | None = None) -> None:
+        headers = head.get("headers", ())
+        typed, _ = judge(head["status"], headers)
+        head = {**head, "headers": stream_headers(headers, framed_by_server=typed is not None)}
+        method = self._scope.get("method", "GET")
+        if method == "HEAD":
+            await self._answer(sender, [head, body_of(b"", more=False)])
+        values = [value.decode("latin-1") for name, value in self._scope.get("headers", ()) if name == b"accept"]
+        accept = ", ".join(values)
+        life = self._owner.new_life(format)
+        life.asked_by(method, accept)
+        try:
+            life.open(asyncio.get_running_loop())
+        except TooManyStreamsError as exc:
+            answer = refusal(format, method, accept, exc.limit)
+            pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
+            start = {"type": START, "status": answer.status, "headers": pairs}
+            await self._answer(sender, [start, body_of(answer.body, more=False)])
+        self._ending = self._owner.new_ending(self._own, self._inbox)
+        self._ending.note_sender(sender)
+        self._stream = ForeignStream(life, self._inbox, self._send, self._ending)
+        await self._stream.start(head, empty=empty)
+
+    async def _answer(self, sender: Task | None, messages: list[Message]) -> None:
+        """Answer in place of the app's stream, which never starts; this is where its sender is cancelled."""
+        self._inbox.hide()
+        ending = self._ending = self._owner.new_ending(self._own, self._inbox)
+        ending.note_sender(sender)
+        for message in messages:
+            await self._send(message)
+        ending.begin()
+        await ending.refuse()
+
+    async def app_returned(self, error: BaseException | None) -> bool:
+        """Do what is left to do when the app is over; tell whether `error` is to be kept from the server."""
+        held, self._held = self._held, None
+        if held is not None and self._scope.get("method") != "HEAD":
+            with suppress(OSError):  # it would have been the app's to know
+                await self._send(held)
+        if self._ending is None:
+            return self._aside and error is not None and _only(error, StreamCutError)
+        if self._stream is not None:
+            await self._stream.app_returned(error)
+            expected = self._stream.gone or self._ending.begun
+        else:
+            await self._ending.finished()
+            expected = True
+        ours = self._ending.was_ours(error)
+        if error is not None and (ours or (expected and _only(error, OSError, asyncio.CancelledError))):
+            logger.debug("The app of a stream that is over raised %r", error)
+            return ours or not isinstance(error, asyncio.CancelledError)
+        return False
+
+
+async def _nothing() -> None:
+    """Be awaited in place of a send."""
+
+
+def _only(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Tell whether an error is of these kinds, or says in a framework's own words that the other end has gone."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_only(one, *kinds) for one in error.exceptions)
+    if isinstance(error, kinds) or (error.__cause__ is not None and _only(error.__cause__, *kinds)):
+        return True
+    return type(error).__name__ in DEPARTURES and OSError in kinds
