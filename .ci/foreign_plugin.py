@@ -27,7 +27,7 @@ def _wrap_stack_of(kind: type[Starlette]) -> None:
 def _wrapped_client(self: TestClient, app: Any, *args: Any, **kwargs: Any) -> None:
     _init(self, app, *args, **kwargs)
     if not isinstance(app, Starlette):
-        self._transport.app = StreamingMiddleware(self._transport.app)
+        self._transport.app = StreamingMiddleware(self._transport.app)  # type: ignore[attr-defined]
 
 
 for _kind in (Starlette, FastAPI):
