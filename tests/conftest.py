@@ -9,12 +9,24 @@ from tests.rig import requirements
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers that have code of their own, and the writer of docs/contract.md."""
+    """Register the markers that have code of their own, and the writer of docs/contract.md; configure Django."""
+    _configure_django()
     config.addinivalue_line("markers", "promise(promise): one row of docs/contract.md")
     matrix.register(config)
     config.addinivalue_line(
         "markers", "needs(*parts): skip, or fail with STREAMKIT_REQUIRE_ALL=1, what is not installed"
     )
+
+
+def _configure_django() -> None:
+    """Configure Django for this process, so that no test depends on which other came first."""
+    try:
+        import django
+        from django.conf import settings
+    except ImportError:
+        return
+    settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF="tests.rig.apps.django", SECRET_KEY="tests", DEBUG=False)
+    django.setup()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-GENERATOR, FLASK, DJANGO, FASTAPI, OPTIONS, RESUME = [code for language, code in BLOCKS if language == "python"]
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+GENERATOR, FLASK, DJANGO, FASTAPI, OPTIONS, MIDDLEWARE, RESUME = PYTHON
 (WIRE,) = [code for language, code in BLOCKS if language == "http"]
 (PAGE,) = [code for language, code in BLOCKS if language == "html"]
 INSTALL, COMMANDS = [code for language, code in BLOCKS if language == "sh"]
@@ -51,7 +52,7 @@ def without_keepalive(body: bytes) -> bytes:
 
 def test_languages_of_the_blocks_are_those_that_are_run() -> None:
     """A block of another kind would not be looked at."""
-    assert [language for language, _ in BLOCKS] == ["sh", *["python"] * 4, "html", "http", *["python"] * 2, "sh"]
+    assert [language for language, _ in BLOCKS] == ["sh", *["python"] * 4, "html", "http", *["python"] * 3, "sh"]
 
 
 @pytest.mark.parametrize("block", [FLASK, DJANGO, FASTAPI], ids=["flask", "django", "fastapi"])
@@ -83,13 +84,8 @@ class TestServed:
     @needs("django")
     def test_django_block_sends_the_bytes_shown(self) -> None:
         """Head and body are those of the README."""
-        import django
-        from django.conf import settings
         from django.test import Client, override_settings
 
-        if not settings.configured:
-            settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="tests")
-            django.setup()
         patterns = tuple(run(DJANGO)["urlpatterns"])
         with override_settings(ROOT_URLCONF=patterns, ALLOWED_HOSTS=["*"]):
             response = Client().get("/words")
@@ -111,6 +107,18 @@ def test_block_of_options_builds_every_response() -> None:
     """Each line of the block is a response that could be returned."""
     with run(FLASK)["app"].test_request_context():
         run(FLASK, OPTIONS)["pipe"].close()
+
+
+@needs("flask")
+def test_block_of_middleware_serves_an_app_that_streams_by_itself() -> None:
+    """A plain generator of Flask's gets the headers that it has not set."""
+    from flask import Response
+
+    app = run(FLASK, MIDDLEWARE)["app"]
+    app.add_url_rule("/own", "own", lambda: Response(iter(["data: 1\n\n"]), mimetype="text/event-stream"))
+    with app.test_client() as client, client.get("/own") as response:
+        assert response.get_data() == b"data: 1\n\n"
+        assert response.headers["X-Accel-Buffering"] == "no"
 
 
 @needs("flask")

@@ -17,15 +17,11 @@ import msgspec
 import orjson
 import pydantic
 import pytest
-from django.conf import settings
 from django.utils.functional import lazystr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamkit import EncodeError, Event, EventStream, _json
-
-if not settings.configured:
-    settings.configure()
 
 Encode = Callable[[object], bytes]
 Point = namedtuple("Point", "x y")

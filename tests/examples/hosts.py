@@ -107,13 +107,9 @@ def _fastapi() -> Iterator[Host]:
 
 @contextlib.contextmanager
 def _django() -> Iterator[Host]:
-    import django
     from django.conf import settings
     from django.test import Client, override_settings
 
-    if not settings.configured:
-        settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="tests")
-        django.setup()
     with mock.patch.object(type(settings), "configure") as configure:
         modules = _modules()
     with override_settings(ALLOWED_HOSTS=["*"], **configure.call_args.kwargs):
