@@ -27,6 +27,9 @@ class Chained:
     def __init__(self, before: Callable[[int, FrameType | None], Any]) -> None:
         self.before = before
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.before, name)  # libraries find the server by the `__self__` of its handler
+
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Run between two instructions of the main thread, which may hold any lock: so the work goes to a thread."""
         mine = register()

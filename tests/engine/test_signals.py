@@ -43,6 +43,18 @@ def shell(code: str, prelude: str = "") -> str:
     return out
 
 
+def test_server_can_still_be_found_by_its_handler() -> None:
+    """Others look for it there: sse-starlette ends its streams when that server says so."""
+
+    class Server:
+        def handle_exit(self, signum: int, frame: object) -> None:
+            """Do nothing."""
+
+    server = Server()
+    assert Chained(server.handle_exit).__self__ is server
+    assert not hasattr(Chained(lambda signum, frame: None), "__self__")
+
+
 def test_signal_drains_the_streams_and_reaches_the_server() -> None:
     """Whichever of the two it is; what is opened later is told too."""
     out = shell("""
