@@ -168,7 +168,7 @@ def discard(stream: Stream) -> None:
     if stream.producer is not None:
         stream.producer.stop()
     elif not stream.goes_async(prefer=False):
-        stream.context.run(stream.close)
+        stream.runner()(stream.close)
     elif not isasyncgen(stream.source):  # one that was never started has nothing to close
         from streamkit._engine.async_pump import AsyncPump
         from streamkit._engine.background import background_loop

@@ -98,6 +98,7 @@ class StreamingMiddleware:
             content.close()
             return []
         stream = self._promises.stream(content, format, fillers=begun is None and self._promises.keepalive_asked)
+        stream.in_place = True  # Flask's stream_with_context has, before 3.1.2, entered its contexts in the view
         return self._streamed(environ, head, stream)
 
     def _streamed(self, environ: WSGIEnvironment, head: _Head, stream: Stream) -> Iterable[bytes]:

@@ -41,13 +41,13 @@ class InlineBody:
 
 
 def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
-    run, items, life, around = stream.context.run, None, stream.life, ExitStack()
+    run, items, life, around = stream.runner(), None, stream.life, ExitStack()
     error: Exception | None = None
     try:
         yield b"" if stream.interval is None else stream.format.keepalive  # the head goes out with it
         try:
             run(around.enter_context, stream.around.inline())
-            items = run(iter, stream.source)  # type: ignore[arg-type]
+            items = run(iter, stream.source)
             ended_early = yield from _measured(stream, items)
             last = stream.last_words() if ended_early else stream.end_frame
         except Exception as exc:
@@ -69,7 +69,7 @@ def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
 def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None, bool]:
     """Yield a frame for each item, and take note of how long the server has it; tell whether the stream was ended."""
     boundary = stream.boundary
-    run, encode, missing, life, leads = stream.context.run, stream.encoder(), object(), stream.life, stream.leads
+    run, encode, missing, life, leads = stream.runner(), stream.encoder(), object(), stream.life, stream.leads
     counts, measures = int(stream.counts), stream.measures
     while (item := run(next, items, missing)) is not missing:
         frame = run(encode, item)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.life import Life, OnClose
@@ -54,6 +54,10 @@ class Surroundings:
 PLAIN = Surroundings()
 
 
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
+
+
 class _Frames(Format):
     """Frames that are ready to be sent."""
 
@@ -76,6 +80,7 @@ class Stream:
         "counts",
         "end_frame",
         "format",
+        "in_place",
         "interval",
         "leads",
         "life",
@@ -102,6 +107,7 @@ class Stream:
         self.end_frame = b""
         self.on_error: Callable[[Exception], object] | None = None
         self.clock = SYSTEM
+        self.in_place = False  # runs in the Context of whoever iterates it: it may have entered something there before
         self.life = Life(self.context)
         self.counts = True  # what its pump encodes are the items of the view
         self.boundary: Boundary | None = None  # where frames are not ours: knows where they end
@@ -165,6 +171,10 @@ class Stream:
         twin = self.relayed(chunks)
         twin.interval, twin.measures, twin.boundary = None, False, None
         return twin
+
+    def runner(self) -> Callable[..., Any]:
+        """Return what calls a function where the source is at home, in the thread that calls it."""
+        return _call if self.in_place else self.context.run
 
     def goes_async(self, *, prefer: bool) -> bool:
         """Tell whether the source is iterated with `async for`; `prefer` decides where both would do."""
