@@ -9,6 +9,7 @@ server's side and takes what is ready. Everything in this package is private: th
     response     the options and the short answers that all adapters share
     clock        time, so that tests can own it
     life         whose a stream is, what it has sent, why it ends
+    alarm        the one call that a life has to come
     register     all that are open in this process
     limit        how many there may be
     signals      hearing of a shutdown
