@@ -8,11 +8,12 @@ The runtime is asyncio. Sync sources run in a thread of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Unpack
 
+from streamkit._engine.asgi_headers import accepted, header, raw_headers
+from streamkit._engine.foreign.asgi import StreamingMiddleware
 from streamkit._engine.foreign.mark import step_aside
-from streamkit._engine.foreign.middleware import StreamingMiddleware
 from streamkit._engine.prime import primed
 from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal
 from streamkit._engine.serve import Message, Receive, Send, check_asyncio, serve
@@ -91,23 +92,6 @@ async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
 
 def _start(answer: Answer) -> Message:
     return {"type": "http.response.start", "status": answer.status, "headers": raw_headers(answer.headers)}
-
-
-def accepted(scope: Scope) -> str | None:
-    """Return the Accept header of a request."""
-    raw = header(scope, b"accept")
-    return None if raw is None else raw.decode("latin-1")
-
-
-def raw_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI carries them: lower-case bytes."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-
-
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """Return the value of a request header, several joined by a comma."""
-    values = [value for key, value in scope["headers"] if key == name]
-    return b", ".join(values) if values else None
 
 
 class _Response(StreamOptions):

@@ -16,7 +16,7 @@ import flask
 from werkzeug.datastructures import Headers
 
 from streamkit._engine._flask import FlaskSurroundings
-from streamkit._engine.foreign_wsgi import StreamingMiddleware
+from streamkit._engine.foreign.wsgi import StreamingMiddleware
 from streamkit._engine.prime import Primed, prime
 from streamkit._engine.response import Negotiated, Options, StreamOptions
 from streamkit._engine.stream import Stream

@@ -12,19 +12,21 @@ from streamkit._format import Format
 # They belong to the server, which frames the body: PEP 3333 forbids them, HTTP/2 fails on them (RFC 9113, 8.2.2).
 SERVERS_OWN = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
 
-
 DEFAULTS = (("Cache-Control", "no-cache, no-transform"), ("X-Accel-Buffering", "no"))
 
 
-def foreign_headers(app: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def foreign_headers(
+    app: Iterable[tuple[str, str]], defaults: Iterable[tuple[str, str]] = DEFAULTS
+) -> list[tuple[str, str]]:
     """Return the headers of a stream that an app has made by itself: its own win over the defaults.
 
     Args:
         app: The app's headers; what belongs to the server is dropped.
+        defaults: As the interface spells them.
     """
     kept = [(name, value) for name, value in app if name.lower() not in SERVERS_OWN]
     given = {name.lower() for name, _ in kept}
-    return kept + [pair for pair in DEFAULTS if pair[0].lower() not in given]
+    return kept + [pair for pair in defaults if pair[0].lower() not in given]
 
 
 def response_headers(

@@ -19,6 +19,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from streamkit import asgi
+from streamkit._engine.asgi_headers import accepted, header, raw_headers, text_headers
 from streamkit._engine.bodies import AsyncBody, Chunks, as_bytes
 from streamkit._engine.prime import primed
 from streamkit._engine.response import Headers, Negotiated, Options, StreamOptions
@@ -77,12 +78,12 @@ class _Response(StreamOptions, StreamingResponse):
     ) -> None:
         self.prepare(content, **options)
         if request is not None:
-            self.negotiate(asgi.accepted(request.scope))
+            self.negotiate(accepted(request.scope))
         self.status_code = status_code
         self.background = background
         self.media_type = media_type or self.stream.format.media_type
-        self.raw_headers = asgi.raw_headers(self.stream_headers(headers))
-        self._defaults = asgi.raw_headers(self.stream_headers())
+        self.raw_headers = raw_headers(self.stream_headers(headers))
+        self._defaults = raw_headers(self.stream_headers())
         if media_type is not None:
             self.headers["content-type"] = media_type
         self._chunks: Chunks | None = None
@@ -107,10 +108,10 @@ class _Response(StreamOptions, StreamingResponse):
 
     def _final_headers(self, scope: Scope) -> list[tuple[str, str]]:
         """Return the headers to send: those that were set since the response was built win over our defaults."""
-        user = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in self.raw_headers if (k, v) not in self._defaults]
+        user = text_headers(pair for pair in self.raw_headers if pair not in self._defaults)
         headers = self.stream_headers(user)
         sent = {name.lower(): value for name, value in headers}
-        gzip = _GZIP_HOLDS and b"gzip" in (asgi.header(scope, b"accept-encoding") or b"")
+        gzip = _GZIP_HOLDS and b"gzip" in (header(scope, b"accept-encoding") or b"")
         if gzip and "content-encoding" not in sent and not sent["content-type"].startswith("text/event-stream"):
             headers.append(("content-encoding", "identity"))
         return headers

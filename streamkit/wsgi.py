@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Unpack
 
-from streamkit._engine.foreign_wsgi import StreamingMiddleware
+from streamkit._engine.foreign.wsgi import StreamingMiddleware
 from streamkit._engine.prime import primed
 from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal, status_line
 from streamkit._engine.wsgi_body import wsgi_body

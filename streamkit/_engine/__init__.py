@@ -9,6 +9,7 @@ server's side and takes what is ready. Everything in this package is private: th
     response     the options and the short answers that all adapters share
     clock        time, so that tests can own it
     life         whose a stream is, what it has sent, why it ends
+    alarm        the one call that a life has to come
     register     all that are open in this process
     limit        how many there may be
     signals      hearing of a shutdown
@@ -28,9 +29,9 @@ server's side and takes what is ready. Everything in this package is private: th
     wsgi_body    which of them a WSGI server gets, and what it is told when there is none
     twoway       the drain of a host that iterates by `for` or by `async for`, as its server demands
     serve        the drain that speaks ASGI itself
-    boundary     where a stream that an app has encoded by itself stands: between two frames, or inside one
-    foreign_bytes  which of an app's responses are such streams, and how their bytes pass
-    foreign_wsgi   the WSGI middleware around them
+    boundary     where a stream that others have encoded stands: between two frames, or inside one
+    foreign      the middleware around an app that makes its streams without streamkit
+    asgi_headers headers in bytes, as ASGI has them
     hold, prime  wait for the first item before the response is built
     _gevent, _flask, _django   what only that package makes necessary
 """

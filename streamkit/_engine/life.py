@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Literal
 
-from streamkit._engine.clock import SYSTEM, Clock, Timer
-from streamkit._engine.handoff import call_threadsafe
+from streamkit._engine.alarm import Alarm
+from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.register import check_key, logger, register
@@ -60,14 +60,13 @@ class Life:
 
     __slots__ = (
         "__weakref__",
+        "_alarm",
         "_asked_at",
         "_closed",
         "_loop",
         "_opened_at",
         "_pid",
         "_stops",
-        "_timed",
-        "_timer",
         "bytes",
         "clean",
         "clock",
@@ -111,8 +110,7 @@ class Life:
         self._closed = False
         self._stops: list[Callable[[], object]] = []
         self._loop: AbstractEventLoop | None = None
-        self._timed = False
-        self._timer: Timer | None = None
+        self._alarm: Alarm | None = None
 
     def bind(
         self,
@@ -224,7 +222,7 @@ class Life:
                 logger.exception("on_close of a stream failed")
 
     def retire(self) -> None:
-        """Never open: the request gets another answer, which a host may send by the same way."""
+        """Never open: the request gets another answer, which a host may send by the same way and counts as none."""
         if self._opened_at is None:
             self._opened_at, self._closed = self.clock.now(), True
 
@@ -241,13 +239,9 @@ class Life:
         self._stops.clear()
         if self.limit is not None:
             self.limit.release(self.key)
-        if self._timed and self._loop is not None:
-            call_threadsafe(self._loop, self._disarm)
+        if self._alarm is not None:
+            self._alarm.call_off()
         return True
-
-    def call_off(self) -> None:
-        """Take note that the stream never opens: what is sent in its place counts as none."""
-        self._opened_at, self._closed = self.clock.now(), True
 
     # -- everybody else's ----------------------------------------------------------------------------------------
 
@@ -292,20 +286,7 @@ class Life:
         return self.policy.drain == "cut" or (self.policy.drain == "auto" and self.is_browser and self.resumable)
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Have `call` called on a loop, in place of what was to be called there before."""
-        from streamkit._engine.background import background_loop
-
-        loop = self._loop = self._loop or background_loop()
-        self._timed = True
-
-        def arm() -> None:
-            self._disarm()
-            if not self._closed:
-                self._timer = self.clock.call_later(loop, seconds, call)
-
-        call_threadsafe(loop, arm)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Have `call` called then, in place of what was to be called before."""
+        if self._alarm is None:
+            self._alarm = Alarm(self.clock, self._loop)
+        self._alarm.set(seconds, call)

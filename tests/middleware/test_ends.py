@@ -166,6 +166,25 @@ def test_what_an_app_sends_after_its_end_is_dropped() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("start", [head("text/plain"), head(content_encoding="gzip")], ids=["unknown", "compressed"])
+def test_stream_whose_frames_cannot_be_told_is_never_passed_off_as_whole(start: Any) -> None:
+    """Whatever the policy asks for: it has its grace, and is cut off."""
+
+    async def main() -> None:
+        clock, caller = FakeClock(), Caller()
+        task = begin(idle_after(start, body(RESUMABLE)), caller, clock=clock, policy=CUT)
+        await caller.arrived(1)
+        streamkit.drain()
+        await clock.advance(0.9)
+        assert not task.done()
+        await clock.advance(0.1)
+        await task
+        assert caller.body == RESUMABLE
+        assert not caller.ended
+
+    run(main())
+
+
 def test_stream_ends_at_its_age() -> None:
     """`max_age` holds for streams of an app too."""
 

@@ -15,7 +15,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
 
 from streamkit import StreamPolicy
-from streamkit._engine.foreign_bytes import _warn_of_encoding
+from streamkit._engine.foreign.kinds import _warned
 from tests.adapters.django_project import (
     KINDS,
     Interface,
@@ -116,7 +116,7 @@ def test_compression_holds_nothing_back(interface: Interface, source: Kind, oute
 @by_interface
 def test_stream_that_comes_compressed_is_warned_of(interface: Interface, caplog: pytest.LogCaptureFixture) -> None:
     """A client that does not ask for a stream by its name, and a middleware inside that compresses."""
-    _warn_of_encoding.cache_clear()
+    _warned.clear()
     fed = Source()
     with caplog.at_level(logging.WARNING, "streamkit"), site(interface, fed.respond("sync"), SUBCLASS, GZIP) as host:
         stream = host.open("/", headers=ENCODINGS)

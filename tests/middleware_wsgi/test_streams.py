@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streamkit import StreamPolicy, stats
-from streamkit._engine.foreign_bytes import _warn_of_encoding
+from streamkit._engine.foreign.kinds import _warned
 from streamkit.wsgi import StreamingMiddleware
 from tests.adapters.wsgi_calls import Call
 from tests.middleware_wsgi.apps import EVENTS, A, B, Body, Ends, Told, app_of, by_app, late_app_of
@@ -205,7 +205,7 @@ def test_app_does_not_see_accept_encoding_of_who_asks_for_a_stream(accept: str, 
 
 def test_stream_that_comes_compressed_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     """It passes all the same."""
-    _warn_of_encoding.cache_clear()
+    _warned.clear()
     app = StreamingMiddleware(app_of(iter([A, A]), [*EVENTS, ("Content-Encoding", "br")]))
     with caplog.at_level(logging.WARNING, "streamkit"):
         assert Call(app).read() == A + A

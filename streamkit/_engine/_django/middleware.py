@@ -17,16 +17,16 @@ from django.utils.deprecation import iscoroutinefunction, markcoroutinefunction 
 from streamkit._engine._django.around import DjangoSurroundings
 from streamkit._engine._django.response import QuietHeaders, TwoWayResponse
 from streamkit._engine.clock import SYSTEM, Clock
-from streamkit._engine.foreign_bytes import ForeignBytes, Promises, asks_for_stream
+from streamkit._engine.foreign.kinds import OPAQUE, asks_for_stream, kind_of
+from streamkit._engine.foreign.promises import Promises
 from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.response import Answer, class_option
-from streamkit._engine.signals import drain_on_signals
 from streamkit._engine.source import close_async, close_sync
 from streamkit._engine.twoway import TwoWayBody
 from streamkit._engine.wsgi_body import crowded_out
-from streamkit.headers import DEFAULTS
+from streamkit.headers import foreign_headers
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -72,11 +72,10 @@ class StreamingMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
-        drain_on_signals()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answer one request."""
-        if asks_for_stream(request.META.get("HTTP_ACCEPT")):
+        if asks_for_stream(request.META.get("HTTP_ACCEPT", "")):
             request.META.pop("HTTP_ACCEPT_ENCODING", None)  # what would compress holds items back
         if self._is_async:
             return self._answered(request)
@@ -102,14 +101,13 @@ class StreamingMiddleware:
     def _taken_over(self, request: HttpRequest, response: Any) -> TwoWayResponse:
         kind: Any = type(response)
         under_asgi = hasattr(request, "scope")
-        format = ForeignBytes(response.get("Content-Type", ""), response.get("Content-Encoding"))
+        known = kind_of(response.get("Content-Type", ""))
+        format = OPAQUE if known is None else known.under(response.get("Content-Encoding", ""))
         content: _Content = (_AsyncContent if response.is_async else _SyncContent)(response)
         fillers = under_asgi or response.is_async or self._promises.keepalive_asked
         stream = self._promises.stream(content, format, fillers=fillers)  # type: ignore[arg-type]
         stream.around = DjangoSurroundings()
-        for name, value in DEFAULTS:
-            response.headers.setdefault(name, value)
-        response.headers = QuietHeaders(response.headers)
+        response.headers = QuietHeaders(dict(foreign_headers(response.headers.items())))
         response.__class__ = _served(kind)
         response.is_async = under_asgi
         response.stream, response._body = stream, TwoWayBody(stream, request.META)

@@ -66,7 +66,7 @@ class TwoWayResponse(StreamingHttpResponse):
     def replace_content(self, chunks: list[bytes]) -> None:
         """Stream these in place of a source that is never going to be started, and close that."""
         self._body.close()
-        self.stream.life.call_off()
+        self.stream.life.retire()
         self.streaming_content = chunks
 
     def __iter__(self) -> Iterator[bytes]:

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
+from streamkit._engine.boundary import Boundary
 from streamkit._engine.clock import Clock, Timer
-from streamkit._engine.foreign.kinds import interval_of, seam_of
 from streamkit._engine.keepalive import Keepalive
 from streamkit._engine.life import Life
 from streamkit._engine.register import logger
@@ -33,17 +33,17 @@ class Flow:
     """Delivers the messages of one stream.
 
     Attributes:
-        seam: Where the stream's bytes may be parted.
+        boundary: Tells whether the stream stands between two frames.
         given_up: Nothing is delivered any more.
     """
 
-    def __init__(self, life: Life, send: Send, loop: asyncio.AbstractEventLoop, on_left: Callable[[], object]) -> None:
+    def __init__(self, life: Life, boundary: Boundary, send: Send, on_left: Callable[[], object]) -> None:
         self.life = life
         self.clock: Clock = life.clock
-        self.seam = seam_of(life.format)
+        self.boundary = boundary
         self.given_up = False
         self._send = send
-        self._loop = loop
+        self._loop = asyncio.get_running_loop()
         self._on_left = on_left
         self._lock = asyncio.Lock()
         self._sender: asyncio.Task[object] | None = None
@@ -51,7 +51,7 @@ class Flow:
         self._began = 0.0
         self._limit: Timer | None = None
         self._unbroken_since: float | None = None
-        self._interval = interval_of(life.policy, life.format)
+        self._interval = life.policy.keepalive_interval(life.format)
         self._keepalive: Keepalive | None = None
         self._filling: asyncio.Task[None] | None = None
 
@@ -90,12 +90,8 @@ class Flow:
             self._interrupted = True
             self._sender.cancel()
 
-    async def deliver(self, message: Message, *, filler: bool = False) -> bool:
-        """Hand a message to the server; False when it was given up.
-
-        Args:
-            message: Of the app, or ours.
-            filler: It is nothing of the stream's own, which is parted here as it was before.
+    async def deliver(self, message: Message) -> bool:
+        """Hand a message, of the app or ours, to the server; False when it was given up.
 
         Raises:
             OSError: The server's `send` says that the client has left.
@@ -109,8 +105,7 @@ class Flow:
             self._watch_time()
             if not await self._send_whole(message):
                 return False
-            if not filler:
-                self.seam.passed(chunk)
+            self.boundary.feed(chunk)
             self.life.flushed(chunk, perf_counter() - begun)
             if self._keepalive is not None and chunk:
                 self._keepalive.sent()
@@ -163,14 +158,14 @@ class Flow:
 
     def _fill(self) -> None:
         """Send the filler, unless a message is on its way or the stream is inside an event."""
-        if self.seam.open and not self.delivering:
+        if self.boundary.at and not self.delivering:
             self._filling = self._loop.create_task(self._deliver_filler())
 
     async def _deliver_filler(self) -> None:
-        if self._interval is None or not self.seam.open or self.delivering:
+        if self._interval is None or not self.boundary.at or self.delivering:
             return
         try:
-            await self.deliver(body_of(self.life.format.keepalive, more=True), filler=True)
+            await self.deliver(body_of(self.life.format.keepalive, more=True))
         except Exception as exc:
             logger.debug("A keepalive could not be sent: %r", exc)
 

@@ -6,25 +6,25 @@ The head of a response that may be one waits for the body that comes with it, or
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from streamkit._engine.asgi_headers import accepted, raw_foreign_headers, raw_headers, text_headers
 from streamkit._engine.foreign.ending import Ending
 from streamkit._engine.foreign.flow import BODY, body_of
 from streamkit._engine.foreign.inbox import Inbox
-from streamkit._engine.foreign.kinds import OPAQUE, judge, stream_headers
+from streamkit._engine.foreign.kinds import OPAQUE, ForeignBytes, kind_of
 from streamkit._engine.foreign.stream import LEFT_GRACE, ForeignStream
 from streamkit._engine.foreign.tasks import Task
 from streamkit._engine.register import logger
 from streamkit._engine.response import refusal
 from streamkit._engine.serve import Message, Receive, Send
-from streamkit._format import Format
 from streamkit.errors import StreamCutError, TooManyStreamsError
 
 if TYPE_CHECKING:
-    from streamkit._engine.foreign.middleware import StreamingMiddleware
+    from streamkit._engine.foreign.asgi import StreamingMiddleware
 
 # Of Starlette, and of anyio's streams, where one task of the app has left another to write to nobody.
 DEPARTURES = frozenset({"ClientDisconnect", "BrokenResourceError", "ClosedResourceError"})
@@ -83,9 +83,8 @@ class Guard:
         if iter(headers) is headers:  # to be read once only
             headers = list(headers)
             message = {**message, "headers": headers}
-        format, possible = judge(message["status"], headers)
+        format, possible = _judge(message["status"], headers)
         if format is not None:
-            self._owner.look_at_encoding(headers)
             return self._begin(message, format, empty=True)
         if not possible:
             self._plain = True
@@ -100,7 +99,7 @@ class Guard:
         """Hold a head for a moment only: an app that has not sent the body with it makes it as it goes."""
         if self._held is not None:
             loop = asyncio.get_running_loop()
-            self._owner.clock.call_later(loop, HEAD_GRACE, partial(self._waited_for_body, loop))
+            self._owner.promises.clock.call_later(loop, HEAD_GRACE, partial(self._waited_for_body, loop))
 
     def _waited_for_body(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._held is not None:
@@ -135,27 +134,22 @@ class Guard:
         ending.note_sender()
         ending.begin(partial(ending.wait, LEFT_GRACE))
 
-    async def _begin(self, head: Message, format: Format, *, empty: bool, sender: Task | None = None) -> None:
-        headers = head.get("headers", ())
-        typed, _ = judge(head["status"], headers)
-        head = {**head, "headers": stream_headers(headers, framed_by_server=typed is not None)}
-        method = self._scope.get("method", "GET")
+    async def _begin(self, head: Message, format: ForeignBytes, *, empty: bool, sender: Task | None = None) -> None:
+        head = {**head, "headers": raw_foreign_headers(head.get("headers", ()))}
+        method, accept = self._scope.get("method", "GET"), accepted(self._scope)
         if method == "HEAD":
             await self._answer(sender, [head, body_of(b"", more=False)])
-        values = [value.decode("latin-1") for name, value in self._scope.get("headers", ()) if name == b"accept"]
-        accept = ", ".join(values)
-        life = self._owner.new_life(format)
+        life = self._owner.promises.life(format)
         life.asked_by(method, accept)
         try:
             life.open(asyncio.get_running_loop())
         except TooManyStreamsError as exc:
-            answer = refusal(format, method, accept, exc.limit)
-            pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
-            start = {"type": START, "status": answer.status, "headers": pairs}
+            answer = refusal(format, method, accept, exc.limit, text_headers(head["headers"]))
+            start = {"type": START, "status": answer.status, "headers": raw_headers(answer.headers)}
             await self._answer(sender, [start, body_of(answer.body, more=False)])
         self._ending = self._owner.new_ending(self._own, self._inbox)
         self._ending.note_sender(sender)
-        self._stream = ForeignStream(life, self._inbox, self._send, self._ending)
+        self._stream = ForeignStream(life, format.boundary(), self._inbox, self._send, self._ending)
         await self._stream.start(head, empty=empty)
 
     async def _answer(self, sender: Task | None, messages: list[Message]) -> None:
@@ -187,6 +181,30 @@ class Guard:
             logger.debug("The app of a stream that is over raised %r", error)
             return ours or not isinstance(error, asyncio.CancelledError)
         return False
+
+
+def _judge(status: int, headers: Iterable[tuple[bytes, bytes]]) -> tuple[ForeignBytes | None, bool]:
+    """Tell by its head whether a response is a stream.
+
+    Returns:
+        What it is if it is one for sure, and whether it may be one: its first piece of body tells.
+    """
+    content_type = encoding = b""
+    sized = False
+    for raw, value in headers:
+        name = raw.lower()
+        if name == b"content-length":
+            sized = True
+        elif name == b"content-type":
+            content_type = value
+        elif name == b"content-encoding":
+            encoding = value
+    if status < 200 or status in {204, 304}:
+        return None, False
+    kind = kind_of(content_type.decode("latin-1"), sized)
+    if kind is None:
+        return None, not sized
+    return kind.under(encoding.decode("latin-1")), True
 
 
 async def _nothing() -> None:

@@ -1,159 +1,103 @@
-"""What of an app's responses is a stream, what its head must say, and where in its bytes something may be put in.
+"""What of an app's responses is a stream, and how the bytes of one pass.
 
-Values in, values out. A response whose media type is that of a stream is one. Any other is one when it has no
-Content-Length and its first piece of body says that more is to come.
+A response whose media type is that of a stream is one. Any other is one where it has no Content-Length, and what its
+interface shows of its body says that it comes in pieces.
+
+The bytes of the app are never changed. Fillers go between its frames, where there is a filler and one can tell frames;
+and only between frames may a stream be ended before its time as if it were whole. Of bytes that are of an unknown type,
+or compressed, nothing can be told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
-from streamkit._engine.policy import StreamPolicy
+from streamkit._engine.boundary import Boundary, EventBoundary, LineBoundary
+from streamkit._engine.register import logger
 from streamkit._format import Format
-from streamkit.headers import SERVERS_OWN
 from streamkit.jsonseq import JSONSeq
 from streamkit.ndjson import NDJSON
 from streamkit.sse import EventStream
 
-RawHeaders = list[tuple[bytes, bytes]]
-
-EVENT_STREAM = b"text/event-stream"
-STREAMING = (EVENT_STREAM, b"application/x-ndjson", b"application/jsonl", b"application/json-seq")
-COMPRESSED = (b"gzip", b"br", b"deflate", b"zstd")
-
-_OWN = frozenset(name.encode() for name in SERVERS_OWN)
-_DEFAULTS = ((b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no"))
+_warned: set[str] = set()  # of these encodings
 
 
-class Opaque(Format):
-    """A stream of bytes that mean nothing to us."""
+class ForeignBytes(Format):
+    """Chunks of bytes as an app has made them.
+
+    Args:
+        like: The format of its frames; None where one cannot tell frames.
+        boundary: Makes what finds their ends.
+    """
 
     media_type = "application/octet-stream"
 
+    def __init__(self, like: Format | None = None, boundary: Callable[[], Boundary] = Boundary) -> None:
+        if like is not None:
+            self.media_type, self.keepalive = like.media_type, like.keepalive
+            self.keepalive_by_default = like.keepalive_by_default
+        self._boundary = boundary
 
-_FORMATS: dict[bytes, Format] = {
-    EVENT_STREAM: EventStream(),
-    b"application/x-ndjson": NDJSON(),
-    b"application/jsonl": NDJSON(media_type="application/jsonl"),
-    b"application/json-seq": JSONSeq(),
+    def boundary(self) -> Boundary:
+        """Return what finds the ends of frames in one stream."""
+        return self._boundary()
+
+    def under(self, encoding: str) -> ForeignBytes:
+        """Return what these bytes are when they have this Content-Encoding; one that compresses draws a warning."""
+        if (encoding := encoding.strip().lower()) in {"", "identity"}:
+            return self
+        if encoding not in _warned:
+            _warned.add(encoding)
+            logger.warning(
+                "The app sends a stream of type %s with Content-Encoding: %s. What compresses may hold each item back"
+                " until the next, and no keepalive can be put between them: have it leave streams alone.",
+                *(self.media_type, encoding),
+            )
+        return OPAQUE
+
+    def encode(self, item: object) -> bytes:
+        """Return the chunk.
+
+        Raises:
+            TypeError: It is no bytes, which no server takes.
+        """
+        if isinstance(item, bytes):
+            return item
+        raise TypeError(f"the app's body must give bytes, not {item!r:.200}")
+
+
+OPAQUE = ForeignBytes()
+"""Bytes that nothing is known of."""
+
+EVENT_STREAM = "text/event-stream"
+
+KINDS = {
+    kind.media_type: kind
+    for kind in (
+        ForeignBytes(EventStream(media_type=EVENT_STREAM), EventBoundary),
+        ForeignBytes(NDJSON(media_type="application/x-ndjson"), LineBoundary),
+        ForeignBytes(NDJSON(media_type="application/jsonl"), LineBoundary),
+        ForeignBytes(JSONSeq(media_type="application/json-seq"), LineBoundary),
+    )
 }
-OPAQUE = Opaque()
+"""By the media types that are always a stream's."""
 
 
-def judge(status: int, headers: Iterable[Any]) -> tuple[Format | None, bool]:
-    """Tell by its head whether a response is a stream.
-
-    Returns:
-        Its format if it is one for sure, and whether it may be one: its first piece of body tells.
-    """
-    media_type = encoding = b""
-    has_length = False
-    for raw, value in headers:
-        name = raw.lower()
-        if name == b"content-length":
-            has_length = True
-        elif name == b"content-type":
-            media_type = value.lower().partition(b";")[0].rstrip()
-        elif name == b"content-encoding":
-            encoding = value.strip().lower()
-    if has_length and media_type != EVENT_STREAM:
-        return None, False
-    if status < 200 or status in {204, 304}:
-        return None, False
-    format = _FORMATS.get(media_type)
-    return OPAQUE if format is not None and encoding in COMPRESSED else format, True
-
-
-def compressed_type(headers: Iterable[Any]) -> tuple[str, str] | None:
-    """Return media type and encoding of a head, where the media type is a stream's and the app compresses it."""
-    found = {raw.lower(): value for raw, value in headers}
-    media_type = found.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    encoding = found.get(b"content-encoding", b"").strip().lower()
-    if media_type in STREAMING and encoding in COMPRESSED:
-        return media_type.decode("latin-1"), encoding.decode("latin-1")
-    return None
-
-
-def stream_headers(headers: Iterable[Any], *, framed_by_server: bool) -> RawHeaders:
-    """Return the headers of a stream: the app's own, and our defaults where it has said nothing.
+@lru_cache(maxsize=256)  # an app has few of them, and says one with each response
+def kind_of(content_type: str, sized: bool = False) -> ForeignBytes | None:
+    """Return what a response is whose head tells that it is a stream, or None where the head does not tell.
 
     Args:
-        headers: Of the app.
-        framed_by_server: Leave out what a server says itself: the app cannot know how its stream is framed.
+        content_type: Its Content-Type.
+        sized: It has a Content-Length, and so is whole; an event stream cannot be.
     """
-    kept = [(raw, value) for raw, value in headers if not (framed_by_server and raw.lower() in _OWN)]
-    said = {raw.lower() for raw, _ in kept}
-    return kept + [pair for pair in _DEFAULTS if pair[0] not in said]
-
-
-def interval_of(policy: StreamPolicy, format: Format) -> float | None:
-    """Return the seconds between two fillers; None where the stream has none, whatever the policy asks for."""
-    return policy.keepalive_interval(format) if format.keepalive else None
-
-
-class Seam:
-    """Where a stream's bytes may be parted: here, anywhere. `open` tells whether its end so far is such a place."""
-
-    __slots__ = ("open",)
-
-    def __init__(self) -> None:
-        self.open = True
-
-    def passed(self, chunk: bytes) -> None:
-        """Take note of what has been sent."""
-
-
-class LineSeam(Seam):
-    """Between two lines, each a JSON text, or two records, which end by a line break too."""
-
-    __slots__ = ()
-
-    def passed(self, chunk: bytes) -> None:
-        """Take note of what has been sent."""
-        if chunk:
-            self.open = chunk.endswith(b"\n")
-
-
-class EventSeam(Seam):
-    """After a blank line (WHATWG HTML, 9.2.6), and after comment lines that follow it."""
-
-    __slots__ = ("_tail",)
-
-    def __init__(self) -> None:
-        self.open = True
-        self._tail = b""
-
-    def passed(self, chunk: bytes) -> None:
-        """Take note of what has been sent."""
-        if not chunk or (self.open and _is_comment(chunk)):
-            return
-        self._tail = (self._tail + chunk[-4:])[-4:]
-        self.open = self._tail.endswith((b"\n\n", b"\r\r", b"\n\r\n"))
-
-
-def _is_comment(chunk: bytes) -> bool:
-    """Tell whether a chunk is one whole comment line; the keepalive of another library, say."""
-    return chunk.startswith(b":") and chunk.endswith(b"\n") and chunk.count(b"\n") == 1 and chunk.count(b"\r") <= 1
-
-
-def seam_of(format: Format) -> Seam:
-    """Return what finds the seams of a format."""
-    if isinstance(format, EventStream):
-        return EventSeam()
-    return Seam() if isinstance(format, Opaque) else LineSeam()
-
-
-def asks_for_stream(headers: Iterable[Any]) -> bool:
-    """Tell whether a request's Accept header names the media type of a stream."""
-    for name, value in headers:
-        if name == b"accept":
-            return _names_stream(value)
-    return False
+    media_type = content_type.partition(";")[0].strip().lower()
+    return KINDS.get(media_type) if not sized or media_type == EVENT_STREAM else None
 
 
 @lru_cache(maxsize=256)  # browsers and clients send few values
-def _names_stream(accept: bytes) -> bool:
+def asks_for_stream(accept: str) -> bool:
+    """Tell whether an Accept header names a media type that is always a stream's."""
     accepted = accept.lower()
-    return any(media_type in accepted for media_type in STREAMING)
+    return any(media_type in accepted for media_type in KINDS)

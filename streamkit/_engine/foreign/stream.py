@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from contextvars import copy_context
 
+from streamkit._engine.boundary import Boundary
 from streamkit._engine.clock import Timer
 from streamkit._engine.foreign.ending import Ending
 from streamkit._engine.foreign.flow import BODY, Flow, body_of
@@ -33,11 +33,6 @@ DROPS = 8
 """Messages of an ended stream that are dropped before the next one waits: what feeds a generator may hold some."""
 
 
-def new_life() -> Life:
-    """Return the life of a stream in the present Context."""
-    return Life(copy_context())
-
-
 class ForeignStream:
     """A stream that an app makes without streamkit.
 
@@ -49,12 +44,12 @@ class ForeignStream:
         dropping: Nothing that the app sends goes to the server any more.
     """
 
-    def __init__(self, life: Life, inbox: Inbox, send: Send, ending: Ending) -> None:
+    def __init__(self, life: Life, boundary: Boundary, inbox: Inbox, send: Send, ending: Ending) -> None:
         self.life = life
         self.inbox = inbox
         self.ending = ending
         self.loop = asyncio.get_running_loop()
-        self.flow = Flow(life, send, self.loop, self.left)
+        self.flow = Flow(life, boundary, send, self.left)
         self.gone = self.completed = self.dropping = False
         self._send = send
         self._leaving = False
@@ -192,7 +187,7 @@ class ForeignStream:
 
     def _take_leave(self) -> None:
         """Say the last word and end the body, where the stream may be parted; else when it may."""
-        if not self.dropping and self.flow.seam.open and not self.flow.delivering:
+        if not self.dropping and self.flow.boundary.at and not self.flow.delivering:
             self._drop_all()
             self.life.has_taken_leave = True
             self.ending.begin(self._say_farewell)

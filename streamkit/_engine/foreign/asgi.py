@@ -10,17 +10,14 @@ from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.foreign.ending import Ending
 from streamkit._engine.foreign.guard import Guard
 from streamkit._engine.foreign.inbox import Inbox
-from streamkit._engine.foreign.kinds import OPAQUE, asks_for_stream, compressed_type
+from streamkit._engine.foreign.kinds import asks_for_stream
 from streamkit._engine.foreign.mark import KEY
-from streamkit._engine.foreign.stream import new_life
+from streamkit._engine.foreign.promises import Promises, check_app
 from streamkit._engine.foreign.tasks import Families, Task
-from streamkit._engine.life import Life, OnClose
+from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
-from streamkit._engine.policy import StreamPolicy, check_policy
-from streamkit._engine.register import logger
+from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.serve import Receive, Send
-from streamkit._engine.signals import drain_on_signals
-from streamkit._format import Format
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -66,20 +63,9 @@ class StreamingMiddleware:
         limit: StreamLimit | None = None,
         on_close: OnClose | None = None,
     ) -> None:
-        if not callable(app):
-            raise TypeError(f"StreamingMiddleware goes around an ASGI app, not {app!r}")
-        self._app = app
-        self.policy = check_policy(StreamPolicy() if policy is None else policy)
-        self._limit, self._on_close = limit, on_close
+        self._app = check_app(app, "an ASGI")
+        self.promises = Promises(policy, limit, on_close, self._clock)
         self._families = Families()
-        self._warned = False
-        self.new_life(OPAQUE)  # a wrong option fails here
-        drain_on_signals()
-
-    @property
-    def clock(self) -> Clock:
-        """The time to wait by."""
-        return self._clock
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -92,7 +78,7 @@ class StreamingMiddleware:
             return
         guard = Guard(self, own, scope, receive, send)
         scope[KEY] = guard
-        if hides := asks_for_stream(headers := scope.get("headers", ())):
+        if hides := _asks_for_stream(headers := scope.get("headers", ())):
             scope["headers"] = [pair for pair in headers if pair[0] != b"accept-encoding"]
         try:
             await self._app(scope, guard.receive, guard.send)
@@ -107,22 +93,13 @@ class StreamingMiddleware:
                 scope["headers"] = headers
             del scope[KEY]
 
-    def new_life(self, format: Format) -> Life:
-        """Return the life of a stream that starts now."""
-        life = new_life()
-        life.bind(self.policy, format, on_close=self._on_close, limit=self._limit, clock=self.clock)
-        return life
-
     def new_ending(self, own: Task, inbox: Inbox) -> Ending:
         """Return what ends the app of one request."""
-        return Ending(own, inbox, self._families, self.policy, self.clock)
+        return Ending(own, inbox, self._families, self.promises.policy, self.promises.clock)
 
-    def look_at_encoding(self, headers: Any) -> None:
-        """Warn once of an app that compresses its streams."""
-        if not self._warned and (found := compressed_type(headers)) is not None:
-            self._warned = True
-            logger.warning(
-                "The app compresses a stream of type %s by %s: its events may be held back, and no keepalive can be put"
-                " between them. Exclude the type from what compresses, or put that outside of StreamingMiddleware",
-                *found,
-            )
+
+def _asks_for_stream(headers: Any) -> bool:
+    for name, value in headers:
+        if name == b"accept":
+            return asks_for_stream(value.decode("latin-1"))
+    return False

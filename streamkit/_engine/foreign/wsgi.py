@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit._engine.bodies import PumpedBody, discard
 from streamkit._engine.clock import SYSTEM, Clock
-from streamkit._engine.foreign_bytes import ForeignBytes, Promises, asks_for_stream, streaming_type
+from streamkit._engine.foreign.kinds import OPAQUE, ForeignBytes, asks_for_stream, kind_of
+from streamkit._engine.foreign.promises import Promises, check_app
 from streamkit._engine.inline import InlineBody
 from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.response import refusal, status_line
-from streamkit._engine.signals import drain_on_signals
 from streamkit._engine.stream import Stream
 from streamkit._engine.wsgi_body import PASSAGE, Passage, wsgi_body
 from streamkit.errors import TooManyStreamsError
@@ -65,18 +65,15 @@ class StreamingMiddleware:
         limit: StreamLimit | None = None,
         on_close: OnClose | None = None,
     ) -> None:
-        if not callable(app):
-            raise TypeError(f"app must be a WSGI app, not {app!r:.200}")
-        self._app = app
+        self._app = check_app(app, "a WSGI")
         self._promises = Promises(policy, limit, on_close, self._clock)
-        drain_on_signals()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         if PASSAGE in environ:  # a middleware like this one is around us
             return self._app(environ, start_response)
         head = _Head(environ, start_response)
-        if asks_for_stream(environ.get("HTTP_ACCEPT")):
+        if asks_for_stream(environ.get("HTTP_ACCEPT", "")):
             environ.pop("HTTP_ACCEPT_ENCODING", None)  # what would compress holds items back
         body = self._app(environ, head.start_response)
         if head.said is None:
@@ -237,10 +234,11 @@ def _format_of(head: _Head, body: Iterable[bytes]) -> ForeignBytes | None:
     if status[:1] != "2" or status[:3] in ("204", "205"):
         return None
     named = {name.lower(): value for name, value in headers}
-    content_type = named.get("content-type", "")
-    if streaming_type(content_type) is None and ("content-length" in named or _is_file(head, body)):
-        return None
-    return ForeignBytes(content_type, named.get("content-encoding"))
+    sized = "content-length" in named
+    kind = kind_of(named.get("content-type", ""), sized)
+    if kind is None:
+        return None if sized or _is_file(head, body) else OPAQUE
+    return kind.under(named.get("content-encoding", ""))
 
 
 def _is_file(head: _Head, body: object) -> bool:
