@@ -13,7 +13,7 @@ from typing import Unpack
 
 from streamkit._engine.asgi_headers import accepted, header, raw_headers
 from streamkit._engine.foreign.asgi import StreamingMiddleware
-from streamkit._engine.foreign.mark import step_aside
+from streamkit._engine.foreign.mark import cut_off, step_aside
 from streamkit._engine.prime import primed
 from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal
 from streamkit._engine.serve import Message, Receive, Send, check_asyncio, serve
@@ -85,6 +85,10 @@ async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
                 return
             except TooManyStreamsError as exc:
                 answer = refusal(options.stream.format, method, accept, exc.limit, answer.headers)
+            except BaseException:
+                if options.stream.begun:
+                    cut_off(scope)
+                raise
     options.discard()
     await send(_start(answer))
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})

@@ -61,6 +61,7 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
         await asyncio.shield(pump.first_turn)
         if (error := pump.error) is not None:
             raise error
+        stream.begun = True
         await _send_all(pump, start, receive, send)
     except ClientLeft:
         pass

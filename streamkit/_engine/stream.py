@@ -74,6 +74,7 @@ class Stream:
 
     __slots__ = (
         "around",
+        "begun",
         "boundary",
         "clock",
         "context",
@@ -107,6 +108,7 @@ class Stream:
         self.end_frame = b""
         self.on_error: Callable[[Exception], object] | None = None
         self.clock = SYSTEM
+        self.begun = False  # its head has been sent
         self.in_place = False  # runs in the Context of whoever iterates it: it may have entered something there before
         self.life = Life(self.context)
         self.counts = True  # what its pump encodes are the items of the view

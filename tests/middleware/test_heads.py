@@ -171,7 +171,7 @@ def test_head_waits_for_a_late_body_for_a_moment_only() -> None:
         task = begin(idle_after(head("text/plain")), caller, clock=clock)
         await settle()
         assert caller.events == []
-        await clock.advance(0.05)
+        await clock.advance(0.1)
         assert caller.head[1]["x-accel-buffering"] == "no"
         assert caller.events[1:] == [body(b"")]
         streamkit.drain()
@@ -190,7 +190,7 @@ def test_late_head_over_the_limit_is_refused() -> None:
         limit.acquire()
         caller = Caller()
         task = begin(idle_after(head("text/plain")), caller, clock=clock, limit=limit)
-        await clock.advance(0.05)
+        await clock.advance(0.1)
         await task
         assert caller.head[0] == 503
         assert caller.ended

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -42,21 +42,16 @@ def plain_app(**options: Any) -> App:
     return app
 
 
-def bare_starlette_app(**options: Any) -> Starlette:
-    """Return an application of Starlette."""
-
-    async def endpoint(_request: Any) -> Any:
-        return for_starlette.EventStreamResponse(silent(), **options)
-
-    return Starlette(routes=[Route("/", endpoint)])
-
-
-def starlette_app(**options: Any) -> App:
+def starlette_app(source: Callable[[], AsyncIterator[Event]] = silent, **options: Any) -> App:
     """Return an application of Starlette whose own middleware wraps the two callables.
 
     That ends any body as if it were whole before it raises what the response has raised.
     """
-    app = bare_starlette_app(**options)
+
+    async def endpoint(_request: Any) -> Any:
+        return for_starlette.EventStreamResponse(source(), **options)
+
+    app = Starlette(routes=[Route("/", endpoint)])
 
     async def pass_on(request: Any, call_next: Any) -> Any:
         return await call_next(request)
@@ -141,8 +136,7 @@ def test_stream_that_is_cut_off_logs_no_traceback(name: str, caplog: pytest.LogC
 
     async def main() -> None:
         caller = Caller()
-        app = bare_starlette_app(policy=FINISH) if name == "starlette" else APPS[name](policy=FINISH)
-        task = begin(app, caller)
+        task = begin(APPS[name](policy=FINISH), caller)
         await caller.arrived(1)
         streamkit.drain()
         await task
@@ -151,6 +145,24 @@ def test_stream_that_is_cut_off_logs_no_traceback(name: str, caplog: pytest.LogC
     with caplog.at_level(logging.INFO):
         run(main())
     assert caplog.records == []
+
+
+def test_body_of_a_source_that_fails_is_not_ended_by_what_stands_between() -> None:
+    """Its error goes on to the server, as without the middleware."""
+
+    async def broken() -> AsyncIterator[Event]:
+        yield Event("1")
+        await settle()
+        raise ValueError("no")
+
+    async def main() -> None:
+        caller = Caller()
+        with pytest.raises(ValueError, match="no"):
+            await begin(starlette_app(broken), caller)
+        assert caller.chunks == [b"data: 1\n\n"]
+        assert not caller.ended
+
+    run(main())
 
 
 def test_error_of_a_source_is_raised() -> None:

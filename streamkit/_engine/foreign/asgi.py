@@ -8,7 +8,7 @@ from typing import Any
 
 from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.foreign.ending import Ending
-from streamkit._engine.foreign.guard import Guard
+from streamkit._engine.foreign.guard import Guard, HeldHeads
 from streamkit._engine.foreign.inbox import Inbox
 from streamkit._engine.foreign.kinds import asks_for_stream
 from streamkit._engine.foreign.mark import KEY
@@ -65,6 +65,7 @@ class StreamingMiddleware:
     ) -> None:
         self._app = check_app(app, "an ASGI")
         self.promises = Promises(policy, limit, on_close, self._clock)
+        self.held_heads = HeldHeads(self.promises.clock)
         self._families = Families()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:

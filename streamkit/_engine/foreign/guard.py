@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from streamkit._engine.asgi_headers import accepted, raw_foreign_headers, raw_headers, text_headers
+from streamkit._engine.clock import Clock
 from streamkit._engine.foreign.ending import Ending
 from streamkit._engine.foreign.flow import BODY, body_of
 from streamkit._engine.foreign.inbox import Inbox
@@ -30,16 +31,40 @@ if TYPE_CHECKING:
 DEPARTURES = frozenset({"ClientDisconnect", "BrokenResourceError", "ClosedResourceError"})
 
 HEAD_GRACE = 0.05
-"""Seconds that the head of what may be a stream waits for the body to tell."""
+"""Seconds that the head of what may be a stream waits for the body to tell, at least; twice that at most."""
 
 START = "http.response.start"
+
+
+class HeldHeads:
+    """Guards that hold a head, to be asked again in a moment. Nearly all have their body then: one timer for many."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._guards: list[Guard] = []
+
+    def add(self, guard: Guard) -> None:
+        """Ask `guard` again in a moment, and once more before its head is let go."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._guards = loop, []
+            self._clock.call_later(loop, HEAD_GRACE, partial(self._look, loop, self._guards))
+        self._guards.append(guard)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, guards: list[Guard]) -> None:
+        if guards is self._guards:
+            self._loop = None
+        for guard in guards:
+            if guard.waits_for_body:  # since when, nobody knows; from now on it is for as long
+                self._clock.call_later(loop, HEAD_GRACE, guard.wait_no_longer)
 
 
 class Guard:
     """Stands between an app and its server for one request."""
 
     # Few requests are streams, and each has a guard: what most never set is no part of it.
-    _plain = _aside = False
+    _plain = _aside = _cut = False
     _held: Message | None = None  # a head whose response may be a stream
     _stream: ForeignStream | None = None
     _ending: Ending | None = None
@@ -63,6 +88,10 @@ class Guard:
         if self._stream is None and self._ending is None:
             self._plain = self._aside = True
 
+    def cut_off(self) -> None:
+        """Send nothing more of a streamkit response that has failed: what stands between may end the body as whole."""
+        self._plain, self._cut = False, True
+
     def send(self, message: Message) -> Awaitable[None]:
         """Take a message of the app."""
         if self._plain:
@@ -77,6 +106,8 @@ class Guard:
         return self._judge(message)
 
     def _judge(self, message: Message) -> Awaitable[None]:
+        if self._cut:
+            return _nothing()
         if message["type"] != START:
             return self._send(message)  # what may come before a head; if not, the server complains
         headers = message.get("headers", ())
@@ -92,18 +123,18 @@ class Guard:
         self._held = message
         if self._scope.get("method") == "HEAD":
             return self._send(message)
-        asyncio.get_running_loop().call_soon(self._wait_for_body)
+        self._owner.held_heads.add(self)
         return _nothing()
 
-    def _wait_for_body(self) -> None:
-        """Hold a head for a moment only: an app that has not sent the body with it makes it as it goes."""
-        if self._held is not None:
-            loop = asyncio.get_running_loop()
-            self._owner.promises.clock.call_later(loop, HEAD_GRACE, partial(self._waited_for_body, loop))
+    @property
+    def waits_for_body(self) -> bool:
+        """Whether a head is held."""
+        return self._held is not None
 
-    def _waited_for_body(self, loop: asyncio.AbstractEventLoop) -> None:
+    def wait_no_longer(self) -> None:
+        """Open a stream: an app that has not sent the body with its head makes it as it goes."""
         if self._held is not None:
-            self._late = loop.create_task(self._open_late())
+            self._late = asyncio.get_running_loop().create_task(self._open_late())
 
     async def _open_late(self) -> None:
         head, self._held = self._held, None

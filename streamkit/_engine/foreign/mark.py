@@ -14,6 +14,15 @@ KEY = "streamkit"
 
 def step_aside(scope: object) -> None:
     """Have a middleware that is around this request pass its response through; harmless where there is none."""
-    guard: Any = scope.get(KEY) if isinstance(scope, Mapping) else None
-    if guard is not None:
+    if (guard := _guard_of(scope)) is not None:
         guard.step_aside()
+
+
+def cut_off(scope: object) -> None:
+    """Have a middleware that is around this request let nothing more of its response through."""
+    if (guard := _guard_of(scope)) is not None:
+        guard.cut_off()
+
+
+def _guard_of(scope: object) -> Any:
+    return scope.get(KEY) if isinstance(scope, Mapping) else None
