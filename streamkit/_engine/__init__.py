@@ -28,6 +28,7 @@ server's side and takes what is ready. Everything in this package is private: th
     ending       what these measure, and how a stream ends before its time
     wsgi_body    which of them a WSGI server gets, and what it is told when there is none
     twoway       the drain of a host that iterates by `for` or by `async for`, as its server demands
+    transport    the connection under a server's callables, to end that of a client that does not read
     serve        the drain that speaks ASGI itself
     boundary     where a stream that others have encoded stands: between two frames, or inside one
     foreign      the middleware around an app that makes its streams without streamkit

@@ -92,6 +92,11 @@ class AsyncPump:
         """Whether deliveries are cancelled, and by `stop`."""
         return self._out.given_up
 
+    @property
+    def stalled(self) -> bool:
+        """Whether a delivery was given up that the client did not take."""
+        return self._out.stalled
+
     async def flush_last(self, last: bytes) -> None:
         """Deliver what was encoded before the source was stopped, and then `last`; from the task of the reader.
 

@@ -26,6 +26,8 @@ class Outlet:
         frames: What is to be sent.
         size: Of the frames, in bytes.
         index: How many items were encoded.
+        given_up: Nothing is delivered any more.
+        stalled: A delivery was under way then, which the client did not take.
     """
 
     def __init__(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
@@ -36,6 +38,7 @@ class Outlet:
         self._stream = stream
         self._loop = loop
         self.given_up = False
+        self.stalled = False
         self._in_servers_task = False
         self._sender: asyncio.Task[Any] | None = None
         self._delivered: asyncio.Future[None] | None = None
@@ -63,6 +66,7 @@ class Outlet:
         """Cancel the delivery under way, unless it is in the task `besides`; from now on any can be cancelled."""
         if not self.given_up:
             self.given_up = True
+            self.stalled = self._sender is not None
             if self._sender is not None and self._sender is not besides:
                 self._sender.cancel()
 

@@ -15,6 +15,7 @@ from streamkit._engine.loop_pump import start_pump
 from streamkit._engine.producer import Producer
 from streamkit._engine.register import logger
 from streamkit._engine.stream import Stream
+from streamkit._engine.transport import abort_connection
 from streamkit.errors import StreamCutError
 
 Message = MutableMapping[str, Any]
@@ -67,6 +68,8 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
         pass
     except StreamCutError:
         whole = False
+        if pump.stalled:
+            abort_connection(send, receive)
         raise
     finally:
         pump.stop()

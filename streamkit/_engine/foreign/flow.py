@@ -17,6 +17,7 @@ from streamkit._engine.life import Life
 from streamkit._engine.register import logger
 from streamkit._engine.serve import Message, Send
 from streamkit._engine.stream import FIRST_KEEPALIVE
+from streamkit._engine.transport import abort_connection
 
 TURN = 0.001
 """Seconds for which sends may go on before the loop gets a turn."""
@@ -89,6 +90,7 @@ class Flow:
         if self._sender is not None and not self._interrupted:
             self._interrupted = True
             self._sender.cancel()
+            abort_connection(self._send)
 
     async def deliver(self, message: Message) -> bool:
         """Hand a message, of the app or ours, to the server; False when it was given up.

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from streamkit._engine.register import logger
 from streamkit._engine.serve import Message, Receive
+from streamkit._engine.transport import transport_of
 
 DISCONNECT = "http.disconnect"
 
@@ -37,6 +38,11 @@ class Inbox:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+
+    @property
+    def transport(self) -> object:
+        """The server's connection, for a streamkit response that looks for it here; or None."""
+        return transport_of(self._receive)
 
     async def receive(self) -> Message:
         """Return the app's next message."""
