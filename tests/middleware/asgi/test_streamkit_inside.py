@@ -21,7 +21,7 @@ from streamkit import starlette as for_starlette
 from streamkit.asgi import StreamingMiddleware
 from tests.engine.drive import run
 from tests.engine.fake_clock import FakeClock, settle
-from tests.middleware.calls import App, Caller, around, begin, scope
+from tests.middleware.asgi.calls import App, Caller, around, begin, scope
 
 CUT = StreamPolicy(drain="cut")
 FINISH = StreamPolicy(drain="finish", grace=0.01)
@@ -202,7 +202,7 @@ def test_middleware_is_added_as_the_frameworks_want(framework: Any) -> None:
 @pytest.mark.parametrize("given", [True, False])
 def test_django_response_tells_by_its_request(given: bool) -> None:
     """With its request it is passed through; without one it is a stream like any other, which works too."""
-    from tests.middleware.django_view import handler_of
+    from tests.middleware.asgi.django_view import handler_of
 
     outer: list[str] = []
 
