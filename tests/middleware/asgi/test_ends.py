@@ -460,3 +460,18 @@ def test_task_that_the_app_has_started_for_itself_is_left_alone() -> None:
         await asyncio.wait(alive)
 
     run(main())
+
+
+def test_refused_browser_gets_the_app_s_own_headers() -> None:
+    """Without those of CORS it could not read from another origin when to come back."""
+
+    async def main() -> None:
+        limit = StreamLimit(1)
+        limit.acquire()
+        caller = await call(sending(head(access_control_allow_origin="*"), body(b"data: 1\n\n")), limit=limit)
+        status, headers = caller.head
+        assert (status, headers["access-control-allow-origin"]) == (200, "*")
+        assert caller.body.startswith(b"retry: ")
+        assert caller.ended
+
+    run(main())
