@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -13,6 +12,7 @@ from streamkit._engine.background import background_loop
 from streamkit._engine.life import Reason
 from tests.engine.drive import LIMIT, WSGIClient
 from tests.engine.fake_clock import FakeClock
+from tests.engine.lives import wait_for
 
 
 class Flood:
@@ -38,14 +38,6 @@ class Flood:
         except BaseException as exc:
             self.closed_by = type(exc).__name__
             raise
-
-
-def wait_for(holds: Callable[[], object]) -> None:
-    """Wait until another thread has made something true."""
-    until = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.001)
 
 
 def test_reader_that_leaves_the_buffer_full_frees_a_sync_source() -> None:

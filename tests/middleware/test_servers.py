@@ -1,78 +1,138 @@
-"""What takes a socket and a process: streams that frameworks make in their own way, under uvicorn."""
+"""Foreign streams behind the middleware on real servers: items, disconnects, failures and shutdowns."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.rig.apps import foreign
+from tests.middleware.wsgi.apps import BROWSER
 from tests.rig.requirements import needs
+from tests.rig.scenarios import GATED_ITEMS
 from tests.rig.servers import SERVERS, Server
 
-pytestmark = [pytest.mark.servers, needs("uvicorn", "httptools", "uvloop"), pytest.mark.xdist_group("foreign")]
+pytestmark = pytest.mark.servers
 
-EVENTS = {"Accept": "text/event-stream"}
+FLASK = "tests.middleware.wsgi.served_flask"
+GTHREAD = pytest.param("gunicorn-gthread", marks=needs("gunicorn", "flask"))
+GEVENT = pytest.param("gunicorn-gevent", marks=needs("gunicorn", "gevent", "flask"))
+WAITRESS = pytest.param("waitress", marks=needs("waitress", "flask"))
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """Serve the app of all frameworks."""
-    with Server(SERVERS["uvicorn-httptools"], "tests.rig.apps.foreign:app") as served:
-        yield served
-
-
-def wait(holds: Callable[[], bool], what: str, within: float = 20.0) -> None:
-    """Wait until something holds."""
-    until = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < until, f"not within {within} s: {what}"
-        time.sleep(0.02)
+on_wsgi_servers = pytest.mark.parametrize("name", [GTHREAD, GEVENT, WAITRESS])
+on_django_servers = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("uvicorn-httptools", marks=needs("uvicorn", "httptools", "uvloop", "django")),
+        pytest.param("gunicorn-gthread", marks=needs("gunicorn", "django")),
+    ],
+)
 
 
-@pytest.mark.parametrize("framework", foreign.APPS)
-def test_never_awaiting_stream_lets_others_run_and_ends_with_its_client(framework: str, server: Server) -> None:
-    """Also under a server whose `send` returns at once and says nothing when the client has left."""
-    server.side_door.reset()
-    with server.open(f"/{framework}/spinning", headers=EVENTS) as stream:
-        assert stream.piece() is not None
-        with server.open(f"/{framework}/finite", headers=EVENTS) as other:
-            assert b"3" in other.read_to_end()
-        stream.leave()
-    server.side_door.wait_for(
-        lambda record: record["scenario"] == "spinning" and record["ended_by"] is not None, what="an end"
-    )
-    assert "Traceback" not in server.log()
+@contextmanager
+def django(name: str) -> Iterator[Server]:
+    """Serve the Django project by the handler that the server takes."""
+    kind = SERVERS[name]
+    with Server(kind, f"tests.middleware.django.served:{kind.interface}_app") as server:
+        yield server
 
 
-def test_error_in_a_fastapi_event_stream_cuts_the_connection(server: Server) -> None:
-    """The browser sees a broken connection, and comes back."""
-    for _ in range(20):
-        with server.open("/fastapi-sse/failing", headers=EVENTS) as stream:
+@on_wsgi_servers
+@pytest.mark.parametrize("app", ["app", "lively"])
+def test_flask_generator_streams_item_by_item(name: str, app: str) -> None:
+    """In its request context, with the headers of a stream; with a keepalive where the app asked for one."""
+    with Server(SERVERS[name], f"{FLASK}:{app}") as server:
+        with server.open("/gated") as stream:
+            if app == "lively":
+                stream.read_until(b":\n:\n")
+            for number in range(GATED_ITEMS):
+                server.side_door.allow(number + 1)
+                stream.read_until(b"data: /gated item %d\n\n" % number)
             stream.read_to_end()
-            assert not stream.clean
+            assert stream.clean
+            assert stream.head().get("x-accel-buffering") == "no"
+            assert stream.head().get("cache-control") == "no-cache, no-transform"
+        record = server.side_door.streams()[0]
+        assert (record["closed"], record["ended_by"], record["strayed"]) == (1, "completed", [])
 
 
-def test_all_idle_streams_end_at_sigterm_and_the_server_with_them() -> None:
-    """Every browser gets a clean end, every generator does what it awaits in its `finally`, and the process is gone."""
-    with (
-        Server(SERVERS["uvicorn-httptools"], "tests.rig.apps.foreign:app") as server,
-        contextlib.ExitStack() as streams,
-    ):
-        opened = {}
-        for framework in foreign.APPS:
-            opened[framework] = streams.enter_context(server.open(f"/{framework}/idle", headers=EVENTS))
-            opened[framework].read_until(b"1")
-        os.kill(server.pid, signal.SIGTERM)
-        for framework, stream in opened.items():
-            stream.read_to_end()
-            # FastAPI's lines have no id, so their client cannot resume: they have had their grace, and are cut off.
-            assert stream.clean == (framework != "fastapi-jsonl")
-        wait(lambda: not server.alive, "the server has ended")
-        log = server.log()
-        assert log.count(foreign.CLEANED_UP) == len(foreign.APPS), log
-        assert "Traceback" not in log
+@on_wsgi_servers
+@pytest.mark.parametrize("app", ["app", "lively"])
+def test_flask_generator_is_closed_when_its_client_leaves(name: str, app: str) -> None:
+    """Once, where it ran."""
+    with Server(SERVERS[name], f"{FLASK}:{app}") as server:
+        with server.open("/ticking") as stream:
+            stream.read_until(b"data: /ticking 1\n\n")
+        record = server.side_door.wait_for(lambda record: record["closed"] > 0, within=10, what="a close")
+        assert (record["closed"], record["ended_by"], record["strayed"]) == (1, "GeneratorExit", [])
+
+
+@on_wsgi_servers
+def test_failing_flask_generator_cuts_the_connection(name: str) -> None:
+    """Half a stream is no whole one."""
+    with Server(SERVERS[name], f"{FLASK}:app") as server, server.open("/half") as stream:
+        assert stream.read_to_end() == b"data: a\n\n"
+        assert stream.ending == "truncated"
+
+
+def _ends_at_sigterm(server: Server, path: str) -> None:
+    with ExitStack() as stack:
+        browser = stack.enter_context(server.open(path, headers=BROWSER))
+        others = [stack.enter_context(server.open(path)) for _ in range(3)]
+        for stream in (browser, *others):
+            stream.read_until(b"data: hello\n\n")
+        server.signal(signal.SIGTERM)
+        assert b"retry: " in browser.read_to_end()
+        assert browser.clean
+        for other in others:
+            assert b"retry" not in other.read_to_end()
+            assert other.ending == "truncated"
+    server.wait_until_gone(15)
+
+
+@pytest.mark.parametrize("name", [GTHREAD, GEVENT])
+@pytest.mark.parametrize("app", ["app", "lively"])
+def test_server_with_idle_flask_generators_ends_at_sigterm(name: str, app: str) -> None:
+    """A browser is told when to come back; whoever would take that for a whole answer is cut off."""
+    with Server(SERVERS[name], f"{FLASK}:{app}") as server:
+        _ends_at_sigterm(server, "/idle")
+
+
+@on_django_servers
+@pytest.mark.parametrize("source", ["sync", "async"])
+def test_django_stream_leaves_item_by_item(name: str, source: str) -> None:
+    """Sync and async ones under either handler, uncompressed, though the client takes gzip."""
+    with django(name) as server, server.open(f"/{source}/gated", headers={"Accept-Encoding": "gzip"}) as stream:
+        for number in range(GATED_ITEMS):
+            server.side_door.allow(number + 1)
+            stream.read_until(b"data: item %d\n\n" % number)
+        stream.read_to_end()
+        assert stream.clean
+        assert stream.head().get("content-encoding") is None
+        assert stream.head().get("x-accel-buffering") == "no"
+        record = server.side_door.streams()[0]
+        assert (record["closed"], record["ended_by"], record["strayed"]) == (1, "completed", [])
+
+
+@on_django_servers
+@pytest.mark.parametrize("path", ["/sync/ticking", "/async/ticking", "/async/spinning"])
+def test_django_stream_is_closed_when_its_client_leaves(name: str, path: str) -> None:
+    """Also one that never awaits; other requests are served meanwhile."""
+    with django(name) as server:
+        with server.open(path) as stream:
+            stream.read_until(b"data: 1\n\n")
+            with server.open("/async/idle") as other:
+                other.read_until(b"data: hello\n\n")
+        left = path.rpartition("/")[2]
+        record = server.side_door.wait_for(
+            lambda record: record["scenario"] == left and record["closed"] > 0, within=10, what="the close"
+        )
+        assert (record["closed"], record["strayed"]) == (1, [])
+
+
+@on_django_servers
+def test_server_with_idle_django_streams_ends_at_sigterm(name: str) -> None:
+    """An async source is woken where it waits, under either handler."""
+    with django(name) as server:
+        _ends_at_sigterm(server, "/async/idle")

@@ -18,6 +18,7 @@ from streamkit._engine._django.around import DjangoSurroundings
 from streamkit._engine._django.response import QuietHeaders, TwoWayResponse
 from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.foreign.kinds import OPAQUE, asks_for_stream, kind_of
+from streamkit._engine.foreign.mark import step_aside
 from streamkit._engine.foreign.promises import Promises
 from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
@@ -86,9 +87,11 @@ class StreamingMiddleware:
 
     def _treated(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if isinstance(response, TwoWayResponse):  # of streamkit, or of a middleware like this one
+            step_aside(getattr(request, "scope", None))  # a response that was not given its request could not
             if request.method == "HEAD":
                 response.replace_content([])
         elif isinstance(response, StreamingHttpResponse) and not _is_file(response):
+            step_aside(getattr(request, "scope", None))
             self._serve(request, self._taken_over(request, response))
         return response
 

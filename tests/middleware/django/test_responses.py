@@ -27,8 +27,9 @@ from tests.adapters.django_project import (
     project,
     request_of,
 )
-from tests.middleware_wsgi.apps import Body, Ends, soon
-from tests.middleware_wsgi.django_site import MIDDLEWARE, SUBCLASS, Source, counting_requests, options, site
+from tests.engine.lives import Ends, wait_for
+from tests.middleware.django.site import MIDDLEWARE, SUBCLASS, Source, counting_requests, options, site
+from tests.middleware.wsgi.apps import Body
 from tests.rig.wsgi import WSGIHost
 
 
@@ -44,7 +45,7 @@ def test_response_of_streamkit_passes_through(interface: Interface) -> None:
 
     with options(on_close=outer), site(interface, respond, SUBCLASS, MIDDLEWARE) as host:
         assert host.open("/").read_to_end().removeprefix(b":\n") == b"data: a\n\ndata: b\n\n"
-        assert soon(lambda: inner.reasons == ["completed"])
+        wait_for(lambda: inner.reasons == ["completed"])
     assert outer.told == []
     assert type(made[0]) is EventStreamResponse
     assert stats().opened == opened + 1
@@ -71,7 +72,7 @@ def test_middleware_inside_itself_counts_a_stream_once(interface: Interface) -> 
     fed.pipe.close()
     with options(on_close=ends), site(interface, fed.respond("sync"), MIDDLEWARE, SUBCLASS) as host:
         assert host.open("/").read_to_end() == b"data: a\n\n"
-        assert soon(lambda: ends.reasons == ["completed"])
+        wait_for(lambda: ends.reasons == ["completed"])
     assert stats().opened == opened + 1
 
 
@@ -154,7 +155,7 @@ def test_closers_of_the_content_run_where_it_was_read(interface: Interface) -> N
     rows = Rows()
     with counting_requests() as over, site(interface, lambda _: StreamingHttpResponse(rows)) as host:
         assert host.open("/").read_to_end() == b"1\n"
-        assert soon(lambda: over() == 1)
+        wait_for(lambda: over() == 1)
     assert rows.closes == 1
     assert threads["read"] == threads["closed"]
 

@@ -11,7 +11,7 @@ from streamkit import StreamPolicy
 from streamkit.decode import EventDecoder
 from tests.engine.drive import run
 from tests.engine.fake_clock import FakeClock
-from tests.middleware.calls import EVENTS, Caller, begin, body, head, idle_after
+from tests.middleware.asgi.calls import EVENTS, Caller, begin, body, head, idle_after
 
 
 def sent_when_idle(media_type: str, chunks: list[bytes], seconds: float, policy: StreamPolicy | None = None) -> Caller:

@@ -14,7 +14,8 @@ from streamkit import StreamCutError, StreamPolicy, drain, stats
 from streamkit._engine.wsgi_body import _warned
 from tests.adapters.wsgi_calls import Call
 from tests.engine.fake_clock import FakeClock
-from tests.middleware_wsgi.apps import BROWSER, EVENTS, A, B, Body, Ends, app_of, late_app_of, soon, timed
+from tests.engine.lives import Ends, wait_for
+from tests.middleware.wsgi.apps import BROWSER, EVENTS, A, B, Body, app_of, late_app_of, timed
 
 ASKED = StreamPolicy(keepalive=15)
 
@@ -143,7 +144,7 @@ def test_client_that_leaves_closes_the_body_once_where_it_was_iterated(taken: in
         assert call.take() == A
     call.close()
     fed.put(B)
-    assert soon(lambda: stats().threads == 0)
+    wait_for(lambda: stats().threads == 0)
     assert body.closed == 1
     assert len(body.threads) == 1
     assert threading.get_ident() not in body.threads
@@ -181,7 +182,7 @@ def test_idle_stream_with_a_thread_ends_at_a_shutdown_at_once(items: list[bytes]
     assert read.get().startswith(b"retry: " if whole else b"StreamCutError")
     fed.put(A)
     call.close()
-    assert soon(lambda: stats().threads == 0)
+    wait_for(lambda: stats().threads == 0)
     assert ends.reasons == ["drained"]
 
 
@@ -194,13 +195,13 @@ def test_half_an_event_that_nobody_has_taken_yet_is_no_place_to_end() -> None:
     assert call.take() == A
     frames = stats().frames
     fed.put(b"data: half\n")
-    assert soon(lambda: stats().frames == frames + 1)
+    wait_for(lambda: stats().frames == frames + 1)
     drain()
     with pytest.raises(StreamCutError):
         call.read()
     fed.put(A)
     assert ends.reasons == ["drained"]
-    assert soon(lambda: stats().threads == 0)
+    wait_for(lambda: stats().threads == 0)
 
 
 def _outcome(call: Call) -> bytes:

@@ -11,7 +11,7 @@ import trio
 from streamkit import stats
 from streamkit.asgi import StreamingMiddleware
 from tests.engine.drive import run
-from tests.middleware.calls import Caller, Message, begin, body, call, head, scope, sending
+from tests.middleware.asgi.calls import Caller, Message, begin, body, call, head, scope, sending
 
 WHOLE = {
     "whole": [head("text/html", content_length="2"), body(b"hi", more=False)],

@@ -21,7 +21,8 @@ from streamkit import starlette as for_starlette
 from streamkit.asgi import StreamingMiddleware
 from tests.engine.drive import run
 from tests.engine.fake_clock import FakeClock, settle
-from tests.middleware.calls import App, Caller, around, begin, scope
+from tests.engine.lives import Ends
+from tests.middleware.asgi.calls import App, Caller, around, begin, scope
 
 CUT = StreamPolicy(drain="cut")
 FINISH = StreamPolicy(drain="finish", grace=0.01)
@@ -214,7 +215,7 @@ def test_middleware_is_added_as_the_frameworks_want(framework: Any) -> None:
 @pytest.mark.parametrize("given", [True, False])
 def test_django_response_tells_by_its_request(given: bool) -> None:
     """With its request it is passed through; without one it is a stream like any other, which works too."""
-    from tests.middleware.django_view import handler_of
+    from tests.middleware.asgi.django_view import handler_of
 
     outer: list[str] = []
 
@@ -229,3 +230,27 @@ def test_django_response_tells_by_its_request(given: bool) -> None:
 
     run(main())
     assert outer == ([] if given else ["disconnected"])
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["of-django", "of-streamkit"])
+def test_stream_that_django_s_middleware_has_taken_over_is_passed_through(plain: bool) -> None:
+    """One life, one keepalive: also for a plain response, and for one of streamkit that was not given its request."""
+    from django.test import override_settings
+
+    from tests.middleware.asgi.django_view import handler_of, plain_handler_of
+    from tests.middleware.django.site import SUBCLASS, options
+
+    outer, inner = Ends(), Ends()
+
+    async def main() -> None:
+        caller, before = Caller(), stats()
+        handler = plain_handler_of(silent) if plain else handler_of(silent, given=False)
+        task = begin(handler, caller, limit=StreamLimit(1), on_close=outer)
+        await caller.arrived(1)
+        assert stats().opened == before.opened + 1
+        caller.leave()
+        await task
+
+    with options(on_close=inner), override_settings(MIDDLEWARE=[SUBCLASS]):
+        run(main())
+    assert (inner.reasons, outer.reasons) == (["disconnected"] * plain, [])

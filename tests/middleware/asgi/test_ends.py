@@ -8,38 +8,26 @@ from typing import Any
 import pytest
 
 import streamkit
-from streamkit import StreamLimit, StreamPolicy, StreamStats, stats
+from streamkit import StreamLimit, StreamPolicy, stats
 from tests.engine.drive import run
 from tests.engine.fake_clock import FakeClock, settle
-from tests.middleware.calls import EVENTS, Caller, around, begin, body, call, head, idle_after, scope, sending
+from tests.engine.lives import Ends
+from tests.middleware.asgi.calls import EVENTS, Caller, around, begin, body, call, head, idle_after, scope, sending
 
 RESUMABLE = b"id: 7\ndata: 1\n\n"
 CUT = StreamPolicy(drain="cut")
 FINISH = StreamPolicy(drain="finish")
 
 
-class Watch:
-    """An `on_close` that remembers."""
-
-    def __init__(self) -> None:
-        self.reasons: list[str] = []
-        self.stats: list[StreamStats] = []
-
-    def __call__(self, reason: str, figures: StreamStats) -> None:
-        """Take note of an end."""
-        self.reasons.append(reason)
-        self.stats.append(figures)
-
-
 def test_stream_counts_while_it_runs_and_is_closed_with_its_figures() -> None:
     """`stats()` and `on_close` know the streams of an app as they know streamkit's own."""
 
     async def main() -> None:
-        closed, before = Watch(), stats()
+        closed, before = Ends(), stats()
         messages = [head(), body(b"data: 1\n\n"), body(b"data: 2\n\n"), body(b"", more=False)]
         await call(sending(*messages), on_close=closed)
         assert closed.reasons == ["completed"]
-        assert (closed.stats[0].frames, closed.stats[0].bytes) == (2, 18)
+        assert (closed.told[0][1].frames, closed.told[0][1].bytes) == (2, 18)
         assert stats().opened == before.opened + 1
         assert stats().open == before.open
 
@@ -61,7 +49,7 @@ def test_drain_ends_a_stream_as_its_policy_says(request_accept: str, chunk: byte
     notes: list[str] = []
 
     async def main() -> None:
-        clock, caller, closed = FakeClock(), Caller(), Watch()
+        clock, caller, closed = FakeClock(), Caller(), Ends()
         app = idle_after(head(), body(chunk), notes=notes)
         task = begin(app, caller, scope(accept=request_accept), clock=clock, on_close=closed, policy=policy)
         await caller.arrived(1)
@@ -91,7 +79,7 @@ def test_clean_end_waits_for_the_end_of_the_event() -> None:
         await send(body(b"id: 2\ndata: 2\n\n"))
 
     async def main() -> None:
-        caller, closed = Caller(), Watch()
+        caller, closed = Caller(), Ends()
         task = begin(app, caller, policy=CUT, on_close=closed)
         await caller.arrived(1)
         streamkit.drain()
@@ -127,7 +115,7 @@ def test_clean_end_that_the_client_does_not_read_is_given_up() -> None:
     """A client that has stopped reading keeps no server from stopping."""
 
     async def main() -> None:
-        clock, caller, closed = FakeClock(), Caller(), Watch()
+        clock, caller, closed = FakeClock(), Caller(), Ends()
         task = begin(idle_after(head(), body(RESUMABLE)), caller, clock=clock, on_close=closed)
         await caller.arrived(1)
         caller.stop_reading()
@@ -189,7 +177,7 @@ def test_stream_ends_at_its_age() -> None:
     """`max_age` holds for streams of an app too."""
 
     async def main() -> None:
-        clock, caller, closed = FakeClock(), Caller(), Watch()
+        clock, caller, closed = FakeClock(), Caller(), Ends()
         policy = StreamPolicy(max_age=60, drain="cut")
         task = begin(idle_after(head(), body(b"data: 1\n\n")), caller, clock=clock, on_close=closed, policy=policy)
         await caller.arrived(1)
@@ -208,7 +196,7 @@ def test_client_that_takes_nothing_for_the_send_timeout_is_cut_off() -> None:
     notes: list[str] = []
 
     async def main() -> None:
-        clock, caller, closed = FakeClock(), Caller(), Watch()
+        clock, caller, closed = FakeClock(), Caller(), Ends()
         go = asyncio.Event()
 
         async def app(_scope: Any, _receive: Any, send: Any) -> None:
@@ -276,7 +264,7 @@ def test_error_in_mid_stream_is_raised_and_the_body_left_open(chunks: list[bytes
         raise ValueError("no")
 
     async def main() -> None:
-        caller, closed = Caller(), Watch()
+        caller, closed = Caller(), Ends()
         with pytest.raises(ValueError, match="no"):
             await begin(app, caller, on_close=closed)
         assert not caller.ended
@@ -296,7 +284,7 @@ def test_error_after_the_last_message_is_no_clean_end() -> None:
         raise ValueError("no")
 
     async def main() -> None:
-        caller, closed = Caller(), Watch()
+        caller, closed = Caller(), Ends()
         with pytest.raises(ValueError, match="no"):
             await begin(app, caller, on_close=closed)
         assert caller.chunks == [b"data: 1\n\n"]
@@ -316,7 +304,7 @@ def test_background_work_of_an_app_does_not_delay_the_end() -> None:
         await go.wait()
 
     async def main() -> None:
-        clock, caller, closed = FakeClock(), Caller(), Watch()
+        clock, caller, closed = FakeClock(), Caller(), Ends()
         task = begin(app, caller, clock=clock, on_close=closed)
         await clock.advance(0.1)
         assert caller.ended
@@ -348,7 +336,7 @@ def test_middleware_in_a_middleware_passes_everything_through(inner: bool) -> No
     """Two of them around one app make one stream."""
 
     async def main() -> None:
-        closed, caller = Watch(), Caller()
+        closed, caller = Ends(), Caller()
         inside = around(sending(head(), body(b"", more=False)), on_close=closed if inner else None)
         outside = around(inside, on_close=None if inner else closed)
         before = stats().opened
@@ -470,5 +458,20 @@ def test_task_that_the_app_has_started_for_itself_is_left_alone() -> None:
         assert not alive[0].done()
         alive[0].cancel()
         await asyncio.wait(alive)
+
+    run(main())
+
+
+def test_refused_browser_gets_the_app_s_own_headers() -> None:
+    """Without those of CORS it could not read from another origin when to come back."""
+
+    async def main() -> None:
+        limit = StreamLimit(1)
+        limit.acquire()
+        caller = await call(sending(head(access_control_allow_origin="*"), body(b"data: 1\n\n")), limit=limit)
+        status, headers = caller.head
+        assert (status, headers["access-control-allow-origin"]) == (200, "*")
+        assert caller.body.startswith(b"retry: ")
+        assert caller.ended
 
     run(main())

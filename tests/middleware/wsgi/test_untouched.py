@@ -13,7 +13,7 @@ import pytest
 from streamkit import stats
 from streamkit.wsgi import StreamingMiddleware
 from tests.adapters.wsgi_calls import Call
-from tests.middleware_wsgi.apps import EVENTS, A, Body, Told, app_of, late_app_of
+from tests.middleware.wsgi.apps import EVENTS, A, Body, Told, app_of, late_app_of
 from tests.rig.wsgi import WSGIHost
 
 if TYPE_CHECKING:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from streamkit import StreamStats
 from streamkit._engine.clock import Clock
 from streamkit.wsgi import StreamingMiddleware
 
@@ -80,22 +78,6 @@ def timed(app: WSGIApplication, clock: Clock, **options: Any) -> StreamingMiddle
 by_app = pytest.mark.parametrize("make", [app_of, late_app_of], ids=["view", "generator"])
 
 
-class Ends:
-    """What on_close was told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, StreamStats]] = []
-
-    def __call__(self, reason: str, figures: StreamStats) -> None:
-        """Take note."""
-        self.told.append((reason, figures))
-
-    @property
-    def reasons(self) -> list[str]:
-        """Why streams ended."""
-        return [reason for reason, _ in self.told]
-
-
 class Told:
     """A server's start_response that keeps what it is told."""
 
@@ -106,11 +88,3 @@ class Told:
         """Take note."""
         self.calls.append(said)
         return lambda _data: None
-
-
-def soon(holds: Callable[[], bool]) -> bool:
-    """Wait until something holds; tell whether it does."""
-    until = time.monotonic() + 10
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.005)
-    return holds()

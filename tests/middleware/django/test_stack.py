@@ -28,8 +28,9 @@ from tests.adapters.django_project import (
     serving,
 )
 from tests.adapters.test_django_middleware import WRAPPERS
-from tests.middleware_wsgi.apps import BROWSER, Ends, soon
-from tests.middleware_wsgi.django_site import MIDDLEWARE, SUBCLASS, Source, counting_requests, options, site
+from tests.engine.lives import Ends, wait_for
+from tests.middleware.django.site import MIDDLEWARE, SUBCLASS, Source, counting_requests, options, site
+from tests.middleware.wsgi.apps import BROWSER
 
 GZIP = "django.middleware.gzip.GZipMiddleware"
 _WRAPPERS = dict(zip(KINDS, WRAPPERS, strict=True))
@@ -70,7 +71,7 @@ def test_content_that_another_middleware_wraps_leaves_one_by_one(
         fed.pipe.close()
         stream.read_to_end()
         assert stream.clean
-        assert soon(lambda: over() == 1)
+        wait_for(lambda: over() == 1)
         assert ends.reasons == ["completed"]
     assert fed.ends == 1
 
@@ -91,7 +92,7 @@ def test_wrapped_content_is_closed_when_the_client_leaves(interface: Interface, 
         stream.read_until(b"DATA: A\n\n")
         stream.leave()
         assert fed.is_closed(5)
-        assert soon(lambda: over() == 1)
+        wait_for(lambda: over() == 1)
     assert fed.ends == 1
 
 

@@ -13,7 +13,8 @@ from streamkit import StreamPolicy, stats
 from streamkit._engine.foreign.kinds import _warned
 from streamkit.wsgi import StreamingMiddleware
 from tests.adapters.wsgi_calls import Call
-from tests.middleware_wsgi.apps import EVENTS, A, B, Body, Ends, Told, app_of, by_app, late_app_of
+from tests.engine.lives import Ends
+from tests.middleware.wsgi.apps import EVENTS, A, B, Body, Told, app_of, by_app, late_app_of
 from tests.rig.wsgi import WSGIHost
 
 

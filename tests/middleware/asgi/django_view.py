@@ -1,4 +1,4 @@
-"""A streamkit response in Django, under its ASGI handler."""
+"""A stream in Django, under its ASGI handler."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tests.rig.apps import foreign  # noqa: F401 - configures Django
 
 # isort: split
 from django.core.handlers.asgi import ASGIRequest
+from django.http import StreamingHttpResponse
 from django.urls import path
 
 from streamkit.django import EventStreamResponse
@@ -25,20 +26,25 @@ async def _without_request(_request: Any) -> Any:
     return EventStreamResponse(_sources[-1]())
 
 
-class _With:
-    urlpatterns = (path("", _with_request),)
-
-
-class _Without:
-    urlpatterns = (path("", _without_request),)
+async def _plain(_request: Any) -> Any:
+    return StreamingHttpResponse((str(item) async for item in _sources[-1]()), content_type="text/event-stream")
 
 
 def handler_of(source: Callable[[], Any], *, given: bool) -> Any:
     """Return Django's application with one view that streams; `given` its request, or not."""
+    return _handler(source, _with_request if given else _without_request)
+
+
+def plain_handler_of(source: Callable[[], Any]) -> Any:
+    """Return Django's application with one view that streams by Django's own means."""
+    return _handler(source, _plain)
+
+
+def _handler(source: Callable[[], Any], view: Any) -> Any:
     _sources.append(source)
 
     class Request(ASGIRequest):
-        urlconf: Any = (_With if given else _Without).urlpatterns
+        urlconf: Any = (path("", view),)
 
     class Handler(TidyASGIHandler):
         request_class = Request

@@ -13,7 +13,8 @@ import streamkit.wsgi
 from streamkit import StreamLimit, StreamPolicy, stats
 from streamkit.wsgi import StreamingMiddleware
 from tests.adapters.wsgi_calls import Call
-from tests.middleware_wsgi.apps import EVENTS, A, B, Body, Ends, app_of, late_app_of
+from tests.engine.lives import Ends
+from tests.middleware.wsgi.apps import EVENTS, A, B, Body, app_of, late_app_of
 
 
 def _plain(ends: Ends) -> Any:

@@ -15,8 +15,9 @@ from django.http import StreamingHttpResponse
 
 from streamkit import StreamLimit, StreamPolicy, drain, stats
 from tests.adapters.django_project import Interface, Kind, by_interface, by_source, by_view
-from tests.middleware_wsgi.apps import BROWSER, Ends, soon
-from tests.middleware_wsgi.django_site import SUBCLASS, Source, counting_requests, options, site
+from tests.engine.lives import Ends, wait_for
+from tests.middleware.django.site import SUBCLASS, Source, counting_requests, options, site
+from tests.middleware.wsgi.apps import BROWSER
 
 
 @by_interface
@@ -39,7 +40,7 @@ def test_items_leave_one_by_one_under_either_handler(interface: Interface, view:
         fed.pipe.close()
         assert stream.read_to_end() == b"data: a\n\ndata: b\n\ndata: c\n\n"
         assert stream.clean
-        assert soon(lambda: over() == 1)
+        wait_for(lambda: over() == 1)
         assert ends.reasons == ["completed"]
         assert fed.ends == 1
         assert len(fed.threads) == 1
@@ -61,9 +62,9 @@ def test_client_that_leaves_closes_the_content_once(interface: Interface, source
         stream.leave()
         # An async source is woken where it waits; what a thread is inside of ends with its next item.
         assert fed.closed.wait(5) if source == "async" else fed.is_closed(5)
-        assert soon(lambda: over() == 1)
-        assert soon(lambda: ends.reasons == ["disconnected"])
-        assert soon(lambda: stats().threads == 0)
+        wait_for(lambda: over() == 1)
+        wait_for(lambda: ends.reasons == ["disconnected"])
+        wait_for(lambda: stats().threads == 0)
         assert fed.ends == 1
         assert len(fed.threads) == 1
 
@@ -86,7 +87,7 @@ def test_generator_that_never_awaits_ends_with_its_client(interface: Interface) 
             with host.open("/") as other:
                 other.read_until(b"data: a\n\n")
         assert closed.wait(5)
-        assert soon(lambda: over() == 2)
+        wait_for(lambda: over() == 2)
 
 
 @by_interface
@@ -138,7 +139,7 @@ def test_stream_over_the_limit_is_refused(interface: Interface, source: Kind) ->
         assert other.head().get("content-type") == "text/plain; charset=utf-8"
         assert int(other.head().get("retry-after") or 0) >= 1
         assert (browser.clean, other.clean) == (True, True)
-        assert soon(lambda: over() == 2)
+        wait_for(lambda: over() == 2)
     assert not fed.started.is_set()
     assert (limit.open, stats().opened) == (1, opened)
 
@@ -166,7 +167,7 @@ def test_error_of_the_content_cuts_the_connection(interface: Interface, source: 
     with options(on_close=ends), site(interface, respond, SUBCLASS) as host, host.open("/") as stream:
         assert stream.read_to_end() == b"data: a\n\n"
         assert not stream.clean
-        assert soon(lambda: ends.reasons == ["error"])
+        wait_for(lambda: ends.reasons == ["error"])
 
 
 @by_interface
@@ -186,7 +187,7 @@ def test_idle_stream_ends_at_a_shutdown(interface: Interface) -> None:
         drain()
         assert b"\n\nretry: " in stream.read_to_end()
         assert stream.clean
-        assert soon(lambda: ends.reasons == ["drained"])
+        wait_for(lambda: ends.reasons == ["drained"])
 
 
 @by_interface
@@ -210,7 +211,7 @@ def test_idle_stream_of_another_client_is_cut_off_after_its_grace(interface: Int
         drain()
         assert stream.read_to_end() == b"data: a\n\n"
         assert not stream.clean
-        assert soon(lambda: ends.reasons == ["drained"])
+        wait_for(lambda: ends.reasons == ["drained"])
 
 
 # -- fillers ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import streamkit
 from streamkit import StreamLimit, stats
 from tests.engine.drive import run
 from tests.engine.fake_clock import FakeClock, settle
-from tests.middleware.calls import EVENTS, Caller, begin, body, call, head, idle_after, scope, sending
+from tests.middleware.asgi.calls import EVENTS, Caller, begin, body, call, head, idle_after, scope, sending
 
 STREAMING = [EVENTS, "application/x-ndjson", "application/jsonl", "application/json-seq"]
 

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from streamkit import stats
 from tests.engine.drive import run, until
 from tests.engine.fake_clock import FakeClock, settle
-from tests.middleware.calls import App, Caller, Message, around, begin, body, head, idle_after, scope
+from tests.middleware.asgi.calls import App, Caller, Message, around, begin, body, head, idle_after, scope
 
 
 def test_app_that_waits_for_the_disconnect_gets_it() -> None:

@@ -14,7 +14,8 @@ from streamkit._engine.background import background_loop
 from streamkit.wsgi import StreamingMiddleware
 from tests.adapters.wsgi_calls import Call
 from tests.engine.fake_clock import FakeClock, settle
-from tests.middleware_wsgi.apps import BROWSER, A, B, Body, Ends, app_of, by_app, timed
+from tests.engine.lives import Ends
+from tests.middleware.wsgi.apps import BROWSER, A, B, Body, app_of, by_app, timed
 
 
 @by_app

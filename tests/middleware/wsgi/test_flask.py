@@ -14,7 +14,8 @@ import pytest
 from streamkit import StreamPolicy, stats
 from streamkit.flask import StreamingMiddleware
 from tests.adapters.wsgi_calls import Call
-from tests.middleware_wsgi.apps import A, B, Ends, soon
+from tests.engine.lives import Ends, wait_for
+from tests.middleware.wsgi.apps import A, B
 
 by_thread = pytest.mark.parametrize("keepalive", [None, 15], ids=["inline", "thread"])
 
@@ -110,7 +111,7 @@ def test_client_that_leaves_tears_the_request_down(keepalive: float | None) -> N
     call = Call(site.app, "/?name=a", threads=True)
     assert call.take()
     call.close()
-    assert soon(lambda: stats().threads == 0)
+    wait_for(lambda: stats().threads == 0)
     assert site.ends.reasons == ["disconnected"]
     assert site.torn_down == _torn_down_without_middleware("/?name=a", whole=False)
     assert not flask.has_app_context()

@@ -1,0 +1,1 @@
+"""The `StreamingMiddleware` of Django, around views that know nothing of streamkit."""

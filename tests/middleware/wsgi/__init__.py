@@ -1,0 +1,1 @@
+"""The `StreamingMiddleware` of WSGI and Flask, around apps that know nothing of streamkit."""

@@ -1,1 +1,0 @@
-"""The `StreamingMiddleware` of WSGI, Flask and Django, around apps that know nothing of streamkit."""
