@@ -23,8 +23,8 @@ from tests.rig.sidedoor import open_side_door
 
 MEDIA_TYPE = "text/event-stream"
 POLICY = StreamPolicy(keepalive=1, grace=0.2)
-"""A keepalive that a measurement need not wait 15 seconds for, and that is asked for, which WSGI wants; and a grace that
-is over before sse-starlette, half a second after the signal, ends its streams by itself and cuts their cleanup short."""
+"""A keepalive that nobody need wait 15 seconds for, and that is asked for, which WSGI wants; and a grace that is over
+before sse-starlette, half a second after the signal, ends its streams by itself and cuts their cleanup short."""
 
 
 def mark(line: str) -> None:
