@@ -88,15 +88,21 @@ def test_nothing_is_sent_again_after_a_send_was_given_up() -> None:
     run(work())
 
 
+async def held_at_the_farewell() -> Open:
+    """Return a stream whose client does not read the farewell that is sent."""
+    at = Open()
+    await at.take(IDS[0])
+    at.client.stop_reading()
+    streamkit.drain()
+    await eventually(lambda: at.client._inside)
+    return at
+
+
 def test_client_that_leaves_at_the_farewell_is_no_error() -> None:
     """The disconnect ends what it has interrupted; the reason stays."""
 
     async def work() -> None:
-        at = Open()
-        await at.take(IDS[0])
-        at.client.stop_reading()
-        streamkit.drain()
-        await eventually(lambda: at.client._inside)
+        at = await held_at_the_farewell()
         at.client.leave()
         await at.task
         assert at.ends.reasons == ["drained"]
@@ -109,11 +115,7 @@ def test_server_that_cancels_the_farewell_is_obeyed() -> None:
     """A cancellation of the server's own is not swallowed."""
 
     async def work() -> None:
-        at = Open()
-        await at.take(IDS[0])
-        at.client.stop_reading()
-        streamkit.drain()
-        await eventually(lambda: at.client._inside)
+        at = await held_at_the_farewell()
         at.task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await at.task

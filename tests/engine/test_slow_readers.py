@@ -9,10 +9,9 @@ import pytest
 
 from streamkit import StreamCutError, StreamPolicy
 from streamkit._engine.background import background_loop
-from streamkit._engine.life import Reason
 from tests.engine.drive import LIMIT, WSGIClient
 from tests.engine.fake_clock import FakeClock
-from tests.engine.lives import wait_for
+from tests.engine.lives import Ends, wait_for
 
 
 class Flood:
@@ -40,17 +39,19 @@ class Flood:
             raise
 
 
+def opened(content: object, clock: FakeClock, ends: Ends) -> WSGIClient:
+    """Return a client that has read one item, and reads no more for now."""
+    policy = StreamPolicy(send_timeout=30, buffer_size=1000)
+    client = WSGIClient(content, clock=clock, policy=policy, on_close=ends)
+    next(client.body)
+    next(client.body)
+    return client
+
+
 def test_reader_that_leaves_the_buffer_full_frees_a_sync_source() -> None:
     """`send_timeout` closes the source in its thread; the server is told when it comes back for more."""
-    flood, clock, reasons = Flood(), FakeClock(), list[Reason]()
-    client = WSGIClient(
-        flood.sync(),
-        clock=clock,
-        policy=StreamPolicy(send_timeout=30, buffer_size=1000),
-        on_close=lambda reason, _: reasons.append(reason),
-    )
-    next(client.body)
-    next(client.body)
+    flood, clock, ends = Flood(), FakeClock(), Ends()
+    client = opened(flood.sync(), clock, ends)
     wait_for(lambda: clock.sleeping)  # the buffer is full
     clock.advance_threads(29.9)
     assert flood.closed_by == ""
@@ -59,24 +60,17 @@ def test_reader_that_leaves_the_buffer_full_frees_a_sync_source() -> None:
     with pytest.raises(StreamCutError, match="slow_client"):
         next(client.body)
     client.close()
-    assert (flood.closed_by, reasons) == ("GeneratorExit", ["slow_client"])
+    assert (flood.closed_by, ends.reasons) == ("GeneratorExit", ["slow_client"])
 
 
 def test_reader_that_leaves_the_buffer_full_frees_an_async_source() -> None:
     """The same on the loop that streamkit keeps."""
-    flood, clock, reasons = Flood(), FakeClock(), list[Reason]()
-    client = WSGIClient(
-        flood.asynchronous(),
-        clock=clock,
-        policy=StreamPolicy(send_timeout=30, buffer_size=1000),
-        on_close=lambda reason, _: reasons.append(reason),
-    )
-    next(client.body)
-    next(client.body)
+    flood, clock, ends = Flood(), FakeClock(), Ends()
+    client = opened(flood.asynchronous(), clock, ends)
     wait_for(lambda: 30 in clock.pending)
     asyncio.run_coroutine_threadsafe(clock.advance(30), background_loop()).result(LIMIT)
     wait_for(lambda: flood.closed_by)
     with pytest.raises(StreamCutError, match="slow_client"):
         next(client.body)
     client.close()
-    assert (flood.closed_by, reasons) == ("GeneratorExit", ["slow_client"])
+    assert (flood.closed_by, ends.reasons) == ("GeneratorExit", ["slow_client"])

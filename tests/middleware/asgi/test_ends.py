@@ -12,11 +12,21 @@ from streamkit import StreamLimit, StreamPolicy, stats
 from tests.engine.drive import run
 from tests.engine.fake_clock import FakeClock, settle
 from tests.engine.lives import Ends
-from tests.middleware.asgi.calls import EVENTS, Caller, around, begin, body, call, head, idle_after, scope, sending
+from tests.middleware.asgi.calls import EVENTS, App, Caller, around, begin, body, call, head, idle_after, scope, sending
 
 RESUMABLE = b"id: 7\ndata: 1\n\n"
 CUT = StreamPolicy(drain="cut")
 FINISH = StreamPolicy(drain="finish")
+
+
+async def drained(app: App) -> Caller:
+    """Return the client of a stream that has begun, and has ended at a shutdown."""
+    caller = Caller()
+    task = begin(app, caller, policy=CUT)
+    await caller.began(2)
+    streamkit.drain()
+    await task
+    return caller
 
 
 def test_stream_counts_while_it_runs_and_is_closed_with_its_figures() -> None:
@@ -396,11 +406,7 @@ def test_app_that_ends_at_a_disconnect_is_told_of_one() -> None:
         assert sender.cancelled()
 
     async def main() -> None:
-        caller = Caller()
-        task = begin(app, caller, policy=CUT)
-        await caller.began(2)
-        streamkit.drain()
-        await task
+        caller = await drained(app)
         assert caller.ended
 
     run(main())
@@ -422,11 +428,7 @@ def test_app_that_waits_for_its_server_is_cancelled_where_nothing_else_ends_it()
     alive: list[asyncio.Task[None]] = []
 
     async def main() -> None:
-        caller = Caller()
-        task = begin(app, caller, policy=CUT)
-        await caller.began(2)
-        streamkit.drain()
-        await task
+        await drained(app)
         assert alive[0].cancelled()
 
     run(main())
@@ -450,11 +452,7 @@ def test_task_that_the_app_has_started_for_itself_is_left_alone() -> None:
         await asyncio.Event().wait()
 
     async def main() -> None:
-        caller = Caller()
-        task = begin(app, caller, policy=CUT)
-        await caller.began(2)
-        streamkit.drain()
-        await task
+        await drained(app)
         assert not alive[0].done()
         alive[0].cancel()
         await asyncio.wait(alive)

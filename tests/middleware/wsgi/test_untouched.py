@@ -39,13 +39,25 @@ SIZED = [*TEXT, ("Content-Length", "1")]
         ((b"a",), TEXT, "200 OK"),
         ([b"a"], EVENTS, "200 OK"),
         (Body([b"a"]), SIZED, "200 OK"),
+        (Body([b"1"]), [("Content-Type", "application/x-ndjson"), ("Content-Length", "1")], "200 OK"),
         (Body(), TEXT, "404 Not Found"),
         (Body(), EVENTS, "401 Unauthorized"),
         (Body(()), EVENTS, "204 No Content"),
         (Old(), EVENTS, "200 OK"),
         (FileWrapper(io.BytesIO(b"a")), TEXT, "200 OK"),
     ],
-    ids=["list", "tuple", "whole-events", "length", "error-page", "refused-stream", "no-content", "no-iter", "file"],
+    ids=[
+        "list",
+        "tuple",
+        "whole-events",
+        "length",
+        "lines-of-a-file",
+        "error-page",
+        "refused-stream",
+        "no-content",
+        "no-iter",
+        "file",
+    ],
 )
 def test_what_is_no_stream_passes_untouched(body: Any, headers: Any, status: str) -> None:
     """The server gets the very objects that the app gave, and nothing is counted."""
