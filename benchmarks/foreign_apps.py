@@ -22,9 +22,8 @@ from streamkit import StreamPolicy, asgi, wsgi
 from tests.rig.sidedoor import open_side_door
 
 MEDIA_TYPE = "text/event-stream"
-POLICY = StreamPolicy(keepalive=1, grace=0.2)
-"""A keepalive that nobody need wait 15 seconds for, and that is asked for, which WSGI wants; and a grace that is over
-before sse-starlette, half a second after the signal, ends its streams by itself and cuts their cleanup short."""
+POLICY = StreamPolicy(keepalive=1)
+"""A keepalive that nobody need wait 15 seconds for, and that is asked for, which WSGI wants."""
 
 
 def mark(line: str) -> None:
@@ -116,6 +115,7 @@ def starlette_app() -> Any:
 def sse_starlette_app() -> Any:
     """Use sse-starlette."""
     from sse_starlette import EventSourceResponse
+    from sse_starlette.sse import AppStatus
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.gzip import GZipMiddleware
@@ -130,6 +130,9 @@ def sse_starlette_app() -> Any:
             return EventSourceResponse(_data(source()))
 
         return view
+
+    if wrapped():
+        AppStatus.disable_automatic_graceful_drain()  # as docs/middleware.md says
 
     routes = [Route(path, streaming(source)) for path, source in ROUTES.items()]
     return Starlette(routes=[Route("/ok", ok), *routes], middleware=[Middleware(GZipMiddleware, minimum_size=0)])
