@@ -132,7 +132,7 @@ def sse_starlette_app() -> Any:
         return view
 
     if wrapped():
-        AppStatus.disable_automatic_graceful_drain()  # as docs/middleware.md says
+        AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # as docs/middleware.md says
 
     routes = [Route(path, streaming(source)) for path, source in ROUTES.items()]
     return Starlette(routes=[Route("/ok", ok), *routes], middleware=[Middleware(GZipMiddleware, minimum_size=0)])
