@@ -39,6 +39,7 @@ class Ending:
         self._timeout = policy.cleanup_timeout
         self._clock = clock
         self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
         self._senders: list[Task] = []
         self._generators: dict[int, Generator] = {}
         self._task: Task | None = None
@@ -64,7 +65,7 @@ class Ending:
     def note_generators(self) -> None:
         """Remember what the app iterates, to close what it leaves open."""
         present = asyncio.current_task()
-        relatives = [task for task, _ in self._families.relatives(self._sender(), self._own)]
+        relatives = [task for task, _ in self._families.relatives(self._sender(), self._own, self._since)]
         for task in (*self._senders, *relatives):
             if task is not present and not task.done():
                 for generator in generators_of(task):
@@ -135,7 +136,7 @@ class Ending:
 
     async def _cancel_generators(self) -> None:
         tasks = []
-        for task, host in self._families.relatives(self._sender(), self._own):
+        for task, host in self._families.relatives(self._sender(), self._own, self._since):
             if task not in self._senders and runs_generator(task):
                 tasks.append(task)
                 task.add_done_callback(partial(self._cancel_host, host))

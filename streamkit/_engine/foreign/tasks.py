@@ -33,13 +33,14 @@ class Families:
     def __init__(self) -> None:
         self._view: View | None = None
 
-    def relatives(self, sender: Task, own: Task) -> Iterator[tuple[Task, Task | None]]:
+    def relatives(self, sender: Task, own: Task, since: float) -> Iterator[tuple[Task, Task | None]]:
         """Yield the tasks of the request whose app runs in `own` and sends in `sender`, neither of the two included.
 
-        With each comes its host, the task whose group it is in.
+        With each comes its host, the task whose group it is in. `since` is the loop's time when its stream began: a
+        look from before that does not know its tasks.
         """
         loop, view = asyncio.get_running_loop(), self._view
-        if view is None or view.loop is not loop:
+        if view is None or view.loop is not loop or view.at <= since:
             view = self._view = View(loop)
             loop.call_later(KEEP, self._forget)
         for task in view.below(view.top(sender, own)):
@@ -54,7 +55,7 @@ class View:
     """Which task of a loop has made which, as far as anyio's task groups know it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        self.loop, self.at = loop, loop.time()
         self._tasks = {id(task): task for task in asyncio.all_tasks(loop)}
         anyio = sys.modules.get("anyio")  # where the app has not loaded it, no task is of a group of its
         infos = anyio.get_running_tasks() if anyio is not None else []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from anyio import BrokenResourceError
+from anyio import BrokenResourceError, create_memory_object_stream, create_task_group
 from starlette.requests import ClientDisconnect
 
 from streamkit import stats
@@ -300,3 +301,40 @@ def test_receive_that_fails_is_taken_for_a_client_that_left() -> None:
 
     run(main())
     assert notes == ["cleaned up"]
+
+
+def test_stream_that_begins_as_another_ends_is_closed_too() -> None:
+    """Its tasks were not there yet when those of the other were looked at, a moment before."""
+    made: list[Any] = []
+
+    async def numbers() -> AsyncIterator[bytes]:
+        while True:
+            yield b"data: 1\n\n"
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        to, items = create_memory_object_stream[bytes](0)
+        made.append(numbers())
+
+        async def produce() -> None:
+            async for item in made[-1]:
+                await to.send(item)
+
+        async with to, items, create_task_group() as group:
+            group.start_soon(produce)
+            await send(head())
+            async for item in items:
+                await send(body(item))
+
+    async def main() -> None:
+        clock = FakeClock()
+        middleware = around(app, clock)
+        for _ in range(2):
+            caller = Caller()
+            task = asyncio.create_task(middleware(scope(), caller.receive, caller.send))
+            await caller.arrived(1)
+            caller.leave()
+            await clock.advance(1)
+            await task
+            assert made[-1].ag_frame is None  # closed, and not by the end of the loop
+
+    run(main())
