@@ -175,6 +175,7 @@ def refusal(
     seconds = random.uniform(*RETRY_AFTER)  # noqa: S311 - spreads load, guards nothing
     accepted = method == "GET" and "text/event-stream" in (accept or "").lower()
     if accepted and format.media_type.startswith("text/event-stream"):
-        return Answer(200, headers or response_headers(format), b"retry: %d\n" % (seconds * 1000))
+        own = [(name, value) for name, value in headers or () if name.lower() != "content-encoding"]
+        return Answer(200, own or response_headers(format), b"retry: %d\n" % (seconds * 1000))
     text = f"As many streams are open here as allowed ({most}); try again later.\n".encode()
     return Answer(503, [("Content-Type", "text/plain; charset=utf-8"), ("Retry-After", str(round(seconds)))], text)

@@ -55,7 +55,7 @@ def test_sources_are_closed_under_gevent_when_the_client_leaves() -> None:
         def silent():
             try:
                 yield "a"
-                time.sleep(0.2)
+                time.sleep(1)
                 yield "b"
             finally:
                 closed.append("sync")
@@ -69,7 +69,10 @@ def test_sources_are_closed_under_gevent_when_the_client_leaves() -> None:
 
         for source in silent, async_silent:
             body = opened(source(), policy=StreamPolicy(keepalive=0.01))
-            assert [next(body) for _ in range(3)] == [b"", b"data: a\\n\\n", b":\\n"]
+            assert next(body) == b""
+            while (chunk := next(body)) == b":\\n":
+                pass  # the machine is slow
+            assert [chunk, next(body)] == [b"data: a\\n\\n", b":\\n"]
             body.close()
         with gevent.Timeout(5):
             while len(closed) < 2 or CAP.taken:

@@ -123,6 +123,7 @@ def _is_file(response: StreamingHttpResponse) -> bool:
 
 def _refuse(response: Any, answer: Answer) -> None:
     response.status_code, response.reason_phrase = answer.status, None
+    response.headers.pop("Content-Encoding", None)
     for name, value in answer.headers:
         response.headers[name] = value
     response.replace_content([answer.body])

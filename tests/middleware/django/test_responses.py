@@ -198,12 +198,14 @@ def test_head_request_closes_the_content_at_once() -> None:
 
 
 def test_refusal_has_the_reason_of_its_own_status() -> None:
-    """Not that of the stream."""
+    """Not that of the stream, nor its encoding."""
     limit = StreamLimit(1)
     limit.acquire()
     kind: Any = type("Limited", (StreamingMiddleware,), {"limit": limit})
-    response = kind(lambda _request: StreamingHttpResponse(iter([b"a"]), reason="Fine"))(request_of("wsgi"))
+    packed = {"Content-Encoding": "br"}
+    response = kind(lambda _: StreamingHttpResponse(iter([b"a"]), reason="Fine", headers=packed))(request_of("wsgi"))
     assert (response.status_code, response.reason_phrase) == (503, "Service Unavailable")
+    assert "Content-Encoding" not in dict(response.headers.items())
     response.close()
 
 
