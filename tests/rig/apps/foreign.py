@@ -36,6 +36,9 @@ from tests.rig.asgi import answer_lifespan
 from tests.rig.recorder import recorder
 from tests.rig.sidedoor import open_side_door
 
+# It would end its streams by itself, within half a second of a signal, and cancel what their cleanup awaits.
+sse_starlette.sse.AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
+
 FAILURE = "planned failure"
 CLEANED_UP = "an idle source has cleaned up"
 
