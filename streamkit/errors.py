@@ -8,7 +8,11 @@ StreamkitError
 ├── NotAcceptableError   also a ValueError       the client takes none of the formats on offer
 ├── StreamCutError       also a ConnectionResetError  a stream that had to end before it was whole
 ├── PipeClosedError      also a BrokenPipeError  the client has left; stop producing
-└── TooManyStreamsError  also a RuntimeError     a limit on open streams is reached
+├── TooManyStreamsError  also a RuntimeError     a limit on open streams is reached
+├── LogUnavailableError  also a ConnectionError  the log of a channel does not answer
+├── LogFullError         also a RuntimeError     a log is at its limit and may not drop what it holds
+├── SealedError          also a RuntimeError     a channel takes nothing more: its last entry said so
+└── UnknownStreamError   also a LookupError      no detached stream has this key
 """
 
 import errno
@@ -98,3 +102,50 @@ class TooManyStreamsError(StreamkitError, RuntimeError):
 
     def __str__(self) -> str:
         return f"the limit of {self.limit} open streams is reached"
+
+
+class LogUnavailableError(StreamkitError, ConnectionError):
+    """A log did not answer within its timeout, or refused; `operation` may or may not have been carried out.
+
+    A publish that is repeated with its idempotency key is stored once, whatever became of the first.
+    """
+
+    def __init__(self, log: str, operation: str, detail: str) -> None:
+        super().__init__(log, operation, detail)
+        self.log, self.operation, self.detail = log, operation, detail
+
+    def __str__(self) -> str:
+        return f"{self.log} failed to {self.operation}: {self.detail}"
+
+
+class LogFullError(StreamkitError, RuntimeError):
+    """A channel holds as much as its log's `limit` allows, and was asked to drop nothing; nothing was stored."""
+
+    def __init__(self, channel: str, limit: str) -> None:
+        super().__init__(channel, limit)
+        self.channel, self.limit = channel, limit
+
+    def __str__(self) -> str:
+        return f"channel {self.channel!r:.200} is full: its log keeps {self.limit}"
+
+
+class SealedError(StreamkitError, RuntimeError):
+    """A channel was sealed by its last entry; nothing was stored."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(channel)
+        self.channel = channel
+
+    def __str__(self) -> str:
+        return f"channel {self.channel!r:.200} is sealed and takes nothing more"
+
+
+class UnknownStreamError(StreamkitError, LookupError):
+    """No detached stream was started under this key, or its log has forgotten it; answer 404."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"no detached stream has the key {self.key!r:.200}"

@@ -3,8 +3,7 @@
 from streamkit._format import Format
 from streamkit._json import Dumps, encoder
 from streamkit.errors import EncodeError
-from streamkit.ndjson import json_value
-from streamkit.sse import MISSING
+from streamkit.ndjson import json_text
 
 
 class JSONSeq(Format):
@@ -30,10 +29,7 @@ class JSONSeq(Format):
         Raises:
             EncodeError: The item is not JSON, or `dumps` wrote the record separator.
         """
-        value = json_value(item)
-        if value is MISSING:
-            return b""
-        text = self._dumps(value)
+        text = json_text(item, self._dumps)
         if b"\x1e" in text:
             raise EncodeError(type(item).__name__, "its JSON has a raw U+001E, the record separator")
-        return b"\x1e%b\n" % text
+        return b"\x1e%b\n" % text if text else b""

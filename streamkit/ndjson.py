@@ -1,9 +1,11 @@
 """NDJSON, `application/x-ndjson`: one JSON value a line, each line ended by LF, no blank lines, no BOM."""
 
+from collections.abc import Callable
+
 from streamkit._format import Format
 from streamkit._json import Dumps, encoder
 from streamkit.errors import EncodeError
-from streamkit.sse import _CR, _LF, MISSING, Event
+from streamkit.sse import _CR, _LF, MISSING, EncodedEvent, Event
 
 
 class NDJSON(Format):
@@ -31,19 +33,20 @@ class NDJSON(Format):
         Raises:
             EncodeError: The item is not JSON, or `dumps` wrote a line break.
         """
-        value = json_value(item)
-        if value is MISSING:
-            return b""
-        line = self._dumps(value)
+        line = json_text(item, self._dumps)
         if _LF in line or _CR in line:
             raise EncodeError(type(item).__name__, "its JSON has a line break; let dumps write one line")
-        return b"%b\n" % line
+        return b"%b\n" % line if line else b""
 
 
-def json_value(item: object) -> object:
-    """Return what JSON formats send for an item: an Event's fields as an object, MISSING if it sends nothing."""
+def json_text(item: object, dumps: Callable[[object], bytes]) -> bytes:
+    """Return what JSON formats send for an item: an Event's fields as an object, `b""` if it sends nothing."""
     if not isinstance(item, Event):
-        return item
+        return dumps(item)
     fields = {"event": item.event, "id": item.id}
     sent = {name: value for name, value in fields.items() if value is not None}
-    return (sent or MISSING) if item.data is MISSING else {"data": item.data, **sent}
+    if type(item) is EncodedEvent and item.is_json:
+        return b'{"data":%b%b' % (item.encoded, b"," + dumps(sent)[1:] if sent else b"}")
+    if item.data is MISSING:
+        return dumps(sent) if sent else b""
+    return dumps({"data": item.data, **sent})

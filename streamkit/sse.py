@@ -10,6 +10,7 @@ import warnings
 from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cache
+from json import loads
 from typing import Any, ClassVar, Final
 
 from streamkit._format import Format
@@ -110,6 +111,42 @@ def _milliseconds(value: object) -> int:
     return int(value)
 
 
+class EncodedEvent(Event):
+    """An Event whose data was encoded before, for any number of streams; each format writes its frame once.
+
+    Args:
+        encoded: The data: text, or one line of JSON.
+        is_json: Which of the two it is.
+        event: As in `Event`, and so is `id`.
+        id: See `event`.
+    """
+
+    __slots__ = ("_value", "encoded", "frames", "is_json")
+
+    encoded: bytes
+    is_json: bool
+    frames: dict[object, bytes]
+    _value: Any
+
+    def __init__(self, encoded: bytes, *, is_json: bool, event: str | None = None, id: str | None = None) -> None:
+        put = object.__setattr__
+        put(self, "encoded", encoded)
+        put(self, "is_json", is_json)
+        put(self, "frames", {})
+        put(self, "_value", MISSING)
+        put(self, "event", None if event is None else _line("event", event))
+        put(self, "id", None if id is None else _line("id", id))
+        put(self, "retry", None)
+        put(self, "comment", None)
+
+    @property
+    def data(self) -> Any:
+        """The data as it was, as far as JSON keeps it. All streams share it: do not change it."""
+        if self._value is MISSING:
+            object.__setattr__(self, "_value", loads(self.encoded) if self.is_json else self.encoded.decode())
+        return self._value
+
+
 class EventStream(Format):
     """Write an `Event` as itself, a str as text, everything else as JSON; `bytes` is refused.
 
@@ -129,6 +166,7 @@ class EventStream(Format):
         self.media_type = media_type
         self._json = json
         self._dumps = encoder(dumps)
+        self._writes = ("event stream", json, dumps)  # formats of which this is the same write the same frames
 
     def encode(self, item: object) -> bytes:
         """Return the lines of one item; raise EncodeError where its data is neither text nor JSON."""
@@ -157,6 +195,14 @@ class EventStream(Format):
         return frame.replace(b"\ndata:", b"\nretry: %d\ndata:" % retry, 1)
 
     def _event(self, event: Event) -> bytes:
+        if type(event) is not EncodedEvent:
+            return self._fields(event)
+        frame = event.frames.get(self._writes)
+        if frame is None:
+            frame = event.frames[self._writes] = self._fields(event)
+        return frame
+
+    def _fields(self, event: Event) -> bytes:
         head = ""
         if event.comment is not None:
             head = f": {_prefixed(b': ', event.comment.encode()).decode()}\n"
@@ -166,6 +212,8 @@ class EventStream(Format):
             head += f"id: {event.id}\n"
         if event.retry is not None:
             head += f"retry: {event.retry}\n"
+        if type(event) is EncodedEvent and event.is_json:
+            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"data: ", event.encoded))
         if event.data is not MISSING:
             return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"data: ", self._unprefixed(event.data)))
         return (head if event.id is None else f"{head}\n").encode()

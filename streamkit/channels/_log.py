@@ -1,0 +1,348 @@
+"""What every log promises, and the part of it that is the same in all of them.
+
+A log keeps the latest entries of any number of channels, bounded in number, bytes and age. Three things are left to a
+subclass: to append one entry atomically, to give a view of the entries from some offset on, and to tell the watchers
+of a channel what was appended, by whichever process. From a view this module judges whether a reader who stands at some
+position has missed anything. All of it is sync and may be called from any thread.
+
+A log can go back in time: a restored snapshot, a failover to a replica that lagged. No log sees that by itself, so each
+process remembers the last position that it knows of each channel, and where the log is found behind it, a fence is put
+in: an entry that begins a new epoch, which nobody can pass without being told of a gap.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+from streamkit._engine.policy import check_int
+from streamkit._engine.threads import PerProcess, new_lock
+from streamkit.channels._entry import Entry
+from streamkit.channels._position import Position
+
+Reason = Literal["evicted", "reset", "unknown", "overflow"]
+"""Why events are missing: the log dropped them; it was lost, replaced or rolled back; the id is none of this channel;
+the reader was too slow."""
+
+Tell = Callable[[list[Entry] | None], object]
+"""Takes entries that were appended, in order; None says that there may be some which were not told."""
+
+PAGE = 100
+PAGE_BYTES = 2**20
+"""What one view holds at most, whatever was asked for: so many bytes, or two entries that have more."""
+
+_REMEMBERED = 10_000
+"""Channels of which a process remembers how far they were."""
+
+
+class View(NamedTuple):
+    """Part of a channel at one moment.
+
+    Attributes:
+        floor: The position before the oldest entry; the head where there is none.
+        head: The position of the last entry that there ever was.
+        sealed: Whether the channel takes nothing more.
+        entries: In order, from the offset that was asked for.
+    """
+
+    floor: Position
+    head: Position
+    sealed: bool
+    entries: list[Entry]
+
+
+class Page(NamedTuple):
+    """What a reader gets next.
+
+    Attributes:
+        entries: What follows `at`, none of them a fence.
+        at: The position that the reader goes on from: its own, unless there is a gap.
+        gap: Why events are missing before `at`; None where none are.
+        head: Of the channel.
+        floor: Of the channel.
+        sealed: Whether the channel takes nothing more.
+    """
+
+    entries: list[Entry]
+    at: Position
+    gap: Reason | None
+    head: Position
+    floor: Position
+    sealed: bool
+
+
+class Appended(NamedTuple):
+    """What became of an entry: where it is, and whether it was stored now or had been before."""
+
+    position: Position
+    stored: bool
+
+
+class Log(ABC):
+    """Keep the latest entries of channels.
+
+    Args:
+        max_events: Entries kept of one channel.
+        max_bytes: Bytes kept of one channel; a payload is counted with 100 bytes more.
+        max_age: Seconds for which an entry is kept; None for as long as the other limits allow. A channel that nobody
+            publishes or subscribes to for twice as long is forgotten, its last position too.
+        timeout: Seconds that one operation may take.
+        now: Returns the time, as `time.time` does.
+
+    Raises:
+        ValueError: A limit is not a number above zero.
+    """
+
+    blocking: ClassVar[bool] = True
+    """Whether its calls may wait for a disk or a network, so that no event loop should make them."""
+
+    def __init__(
+        self,
+        *,
+        max_events: int = 10_000,
+        max_bytes: int = 8 * 2**20,
+        max_age: float | None = 3600.0,
+        timeout: float = 5.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        check_int(f"{type(self).__name__}.max_events", max_events)
+        check_int(f"{type(self).__name__}.max_bytes", max_bytes)
+        for name, value in (("max_age", max_age), ("timeout", timeout)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+                raise ValueError(f"{type(self).__name__}.{name} must be seconds above zero, not {value!r}")
+        self.max_events, self.max_bytes, self.max_age, self.timeout = max_events, max_bytes, max_age, timeout
+        self._now = now
+        self._known: PerProcess[OrderedDict[str, Position]] = PerProcess(OrderedDict)
+        self._watchers: PerProcess[dict[str, list[Tell]]] = PerProcess(dict)
+        self._lock = new_lock()
+
+    # -- for channels --------------------------------------------------------------------------------------------
+
+    def append(
+        self,
+        channel: str,
+        payload: bytes,
+        *,
+        key: str | None = None,
+        first: bool = False,
+        seal: bool = False,
+        keep: bool = False,
+    ) -> Appended:
+        """Store one entry.
+
+        Args:
+            channel: Its name, which was checked.
+            payload: The entry's.
+            key: An idempotency key: where an entry of this key is kept, nothing is stored.
+            first: Store it only in a channel that is empty and always was.
+            seal: Have the channel take nothing after it.
+            keep: Refuse rather than drop older entries for it.
+
+        Raises:
+            SealedError: The channel takes nothing more.
+            LogFullError: It has no room for it.
+            LogUnavailableError: The log does not answer.
+        """
+        known = self.known(channel)
+        appended = self._append(channel, payload, known, key=key, first=first, seal=seal, keep=keep)
+        self.learn(channel, appended.position)
+        return appended
+
+    def page(self, channel: str, after: Position | None, count: int = PAGE) -> Page:
+        """Return what comes after a position, or after None: from the oldest entry on.
+
+        Raises:
+            LogUnavailableError: The log does not answer.
+        """
+        start = 0 if after is None else after.offset
+        view = self._view(channel, start, count + 2, self.known(channel))
+        self.learn(channel, view.head)
+        if after is None:
+            return self._onwards(channel, view, view.floor, None, count)
+        return self._onwards(channel, view, after, self._fault(view, after), count)
+
+    def known(self, channel: str) -> Position | None:
+        """Return the last position of a channel that this process has seen."""
+        return self._known.here().get(channel)
+
+    def learn(self, channel: str, position: Position) -> None:
+        """Remember a position that came from the log itself, never from a client."""
+        with self._lock:
+            known = self._known.here()
+            if channel not in known or known[channel] < position:
+                known[channel] = position
+                known.move_to_end(channel)
+                if len(known) > _REMEMBERED:
+                    known.popitem(last=False)
+
+    def watch(self, channel: str, tell: Tell) -> None:
+        """Have `tell` called with what is appended to a channel from now on, by any thread of this process.
+
+        It is called with None once nothing more is missed, and whenever something may have been.
+        """
+        with self._lock:
+            told = self._watchers.here().setdefault(channel, [])
+            told.append(tell)
+            first = len(told) == 1
+        self._watching(channel, tell, first=first)
+
+    def unwatch(self, channel: str, tell: Tell) -> None:
+        """Call `tell` no more."""
+        with self._lock:
+            watchers = self._watchers.here()
+            told = watchers.get(channel, [])
+            if tell in told:
+                told.remove(tell)
+            gone = not told and watchers.pop(channel, None) is not None
+        if gone:
+            self._unwatched(channel)
+
+    def close(self) -> None:  # noqa: B027 - a log that holds nothing has nothing to do
+        """Let go of what this process holds: connections, threads. What is stored stays; a later call opens anew."""
+
+    # -- for Detached: who runs a producer -----------------------------------------------------------------------
+
+    @abstractmethod
+    def hold(self, name: str, owner: str, seconds: float) -> bool:
+        """Take or renew the lease `name` for so long; False where somebody else has it."""
+
+    @abstractmethod
+    def holder(self, name: str) -> str | None:
+        """Return who has the lease; None where nobody has, or has not renewed it in time."""
+
+    @abstractmethod
+    def release(self, name: str, owner: str) -> None:
+        """Give a lease back."""
+
+    # -- for a subclass to write ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _append(
+        self,
+        channel: str,
+        payload: bytes,
+        known: Position | None,
+        *,
+        key: str | None,
+        first: bool,
+        seal: bool,
+        keep: bool,
+    ) -> Appended:
+        """Do what `append` says, in one step that no other process can come between, and tell the watchers."""
+
+    @abstractmethod
+    def _view(self, channel: str, offset: int, count: int, known: Position | None) -> View:
+        """Return at most `count` entries from `offset` on; begin a channel that is not there, fence one that is behind.
+
+        It ends where PAGE_BYTES are exceeded, but not before the second entry: the first may be the reader's own.
+        """
+
+    def _watching(self, channel: str, tell: Tell, *, first: bool) -> None:
+        """Begin to hear of a channel, where `first` says that nobody watched it; call `tell(None)` once that is so."""
+        tell(None)
+
+    def _unwatched(self, channel: str) -> None:  # noqa: B027 - nor one that is told by itself
+        """Nobody watches a channel any more."""
+
+    # -- for a subclass to call ----------------------------------------------------------------------------------
+
+    def _tell(self, channel: str, entries: list[Entry] | None) -> None:
+        for tell in list(self._watchers.here().get(channel, ())):
+            tell(entries)
+
+    def _watched(self) -> list[str]:
+        """Return the channels that this process watches."""
+        with self._lock:
+            return list(self._watchers.here())
+
+    def _stamp(self) -> int:
+        """Return the time as a tag: milliseconds, and three digits that no other history has by chance."""
+        return int(self._now() * 1000) * 1000 + random.randrange(1000)  # noqa: S311 - guards against accidents only
+
+    # -- judging -------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _fault(view: View, after: Position) -> Reason | None:
+        """Tell what is wrong with a position; None where the log still has, or had, that very entry."""
+        if after in (view.floor, view.head) or any(entry.position == after for entry in view.entries[:1]):
+            return None
+        older = after.offset < view.floor.offset and after.tag < view.floor.tag
+        return "evicted" if older and after.epoch == view.floor.epoch else "reset"
+
+    def _onwards(self, channel: str, view: View, at: Position, gap: Reason | None, count: int) -> Page:
+        """Return the page after `at`; with a gap, or a fence next, after what the reader has surely seen."""
+        view, at = (view, at) if gap is None else self._go_on(channel, view, at, count)
+        following = [entry for entry in view.entries if entry.position.offset > at.offset]
+        while following and following[0].payload is None:
+            fence = following.pop(0)
+            if fence.before != at:  # as it is for a reader who begins at a floor that is a fence's
+                gap = gap or "reset"
+            at = fence.position
+        entries: list[Entry] = []
+        for entry in following[:count]:
+            if not entry.follows(entries[-1].position if entries else at):
+                break  # a fence: the next page begins with it
+            entries.append(entry)
+        return Page(entries, at, gap, view.head, view.floor, view.sealed)
+
+    def _go_on(self, channel: str, view: View, after: Position, count: int) -> tuple[View, Position]:
+        """Return where a reader goes on who cannot go on where it is: after the last entry that is not newer."""
+        low, high = view.floor.offset + 1, view.head.offset + 1  # the first newer entry is in between
+        at = view.floor
+        while low < high:
+            middle = (low + high) // 2
+            entries = self._view(channel, middle, 1, None).entries
+            if entries and entries[0].position.tag <= after.tag:
+                low, at = middle + 1, entries[0].position
+            else:
+                high = middle
+        return self._view(channel, at.offset + 1, count + 1, None), at
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last position of a channel, as a log that counts in Python needs it."""
+
+    position: Position
+    sealed: bool = False
+
+
+def begin(stamp: int, known: Position | None) -> Position:
+    """Return the position before the first entry of a channel that is not there."""
+    if known is None:
+        return Position(stamp, 0, stamp)
+    return Position(max(stamp, known.epoch + 1), 0, max(stamp, known.tag + 1))
+
+
+def fence(head: Position, known: Position, stamp: int) -> Entry:
+    """Return the entry that begins a new epoch behind `head`, in a log that is behind what is `known`."""
+    position = Position(
+        max(stamp, head.epoch + 1, known.epoch + 1), head.offset + 1, max(stamp, head.tag + 1, known.tag + 1)
+    )
+    return Entry(position, head.tag, None)
+
+
+def follow(head: Position, stamp: int, payload: bytes, *, seal: bool = False, key: str | None = None) -> Entry:
+    """Return the entry that comes behind `head`."""
+    position = Position(head.epoch, head.offset + 1, max(stamp, head.tag + 1))
+    return Entry(position, head.tag, payload, seal, key)
+
+
+def is_behind(head: Position, known: Position | None, tag_at: Callable[[int], int | None]) -> bool:
+    """Tell whether a log has gone back in time.
+
+    Args:
+        head: The log's.
+        known: What this process has seen of it.
+        tag_at: Returns the tag of the entry at an offset, or None where it is kept no more.
+    """
+    if known is None or head.epoch > known.epoch:
+        return False
+    if head.epoch < known.epoch or head.offset < known.offset:
+        return True
+    return tag_at(known.offset) not in (None, known.tag)
