@@ -1,11 +1,64 @@
-"""How a channel's entries follow each other, for logs that count in Python; a script for Redis does the same. Pure."""
+"""How the entries of a channel follow each other, and what a reader has missed. Pure.
+
+`begin`, `fence`, `follow` and `is_behind` are for logs that count in Python; a script does the same inside Redis.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 from streamkit.channels._entry import Entry
 from streamkit.channels._position import Position
+
+
+Reason = Literal["evicted", "reset", "unknown", "overflow"]
+"""Why events are missing: the log dropped them; it was lost, replaced or rolled back; the id is none of this channel;
+the reader was too slow."""
+
+
+class View(NamedTuple):
+    """Part of a channel at one moment.
+
+    Attributes:
+        floor: The position before the oldest entry; the head where there is none.
+        head: The position of the last entry that there ever was.
+        sealed: Whether the channel takes nothing more.
+        entries: In order, from the offset that was asked for.
+    """
+
+    floor: Position
+    head: Position
+    sealed: bool
+    entries: list[Entry]
+
+
+class Page(NamedTuple):
+    """What a reader gets next.
+
+    Attributes:
+        entries: What follows `at`, none of them a fence.
+        at: The position that the reader goes on from: its own, unless there is a gap.
+        gap: Why events are missing before `at`; None where none are.
+        head: Of the channel.
+        floor: Of the channel.
+        sealed: Whether the channel takes nothing more.
+    """
+
+    entries: list[Entry]
+    at: Position
+    gap: Reason | None
+    head: Position
+    floor: Position
+    sealed: bool
+
+
+def fault(view: View, after: Position) -> Reason | None:
+    """Tell what is wrong with a position; None where the log still has, or had, that very entry."""
+    if after in (view.floor, view.head) or any(entry.position == after for entry in view.entries[:1]):
+        return None
+    older = after.offset < view.floor.offset and after.tag < view.floor.tag
+    return "evicted" if older and after.epoch == view.floor.epoch else "reset"
 
 
 def begin(stamp: int, known: Position | None) -> Position:

@@ -17,16 +17,13 @@ import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from streamkit._engine.policy import check_int
 from streamkit._engine.threads import PerProcess, new_lock
 from streamkit.channels._entry import Entry
+from streamkit.channels._history import Page, Reason, View, fault
 from streamkit.channels._position import Position
-
-Reason = Literal["evicted", "reset", "unknown", "overflow"]
-"""Why events are missing: the log dropped them; it was lost, replaced or rolled back; the id is none of this channel;
-the reader was too slow."""
 
 Tell = Callable[[list[Entry] | None], object]
 """Takes entries that were appended, in order; None says that there may be some which were not told."""
@@ -37,42 +34,6 @@ PAGE_BYTES = 2**20
 
 _REMEMBERED = 10_000
 """Channels of which a process remembers how far they were."""
-
-
-class View(NamedTuple):
-    """Part of a channel at one moment.
-
-    Attributes:
-        floor: The position before the oldest entry; the head where there is none.
-        head: The position of the last entry that there ever was.
-        sealed: Whether the channel takes nothing more.
-        entries: In order, from the offset that was asked for.
-    """
-
-    floor: Position
-    head: Position
-    sealed: bool
-    entries: list[Entry]
-
-
-class Page(NamedTuple):
-    """What a reader gets next.
-
-    Attributes:
-        entries: What follows `at`, none of them a fence.
-        at: The position that the reader goes on from: its own, unless there is a gap.
-        gap: Why events are missing before `at`; None where none are.
-        head: Of the channel.
-        floor: Of the channel.
-        sealed: Whether the channel takes nothing more.
-    """
-
-    entries: list[Entry]
-    at: Position
-    gap: Reason | None
-    head: Position
-    floor: Position
-    sealed: bool
 
 
 class Appended(NamedTuple):
@@ -163,7 +124,7 @@ class Log(ABC):
         self.learn(channel, view.head)
         if after is None:
             return self._onwards(channel, view, view.floor, None, count)
-        return self._onwards(channel, view, after, self._fault(view, after), count)
+        return self._onwards(channel, view, after, fault(view, after), count)
 
     def known(self, channel: str) -> Position | None:
         """Return the last position of a channel that this process has seen."""
@@ -264,14 +225,6 @@ class Log(ABC):
         return int(self._now() * 1000) * 1000 + random.randrange(1000)  # noqa: S311 - guards against accidents only
 
     # -- judging -------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _fault(view: View, after: Position) -> Reason | None:
-        """Tell what is wrong with a position; None where the log still has, or had, that very entry."""
-        if after in (view.floor, view.head) or any(entry.position == after for entry in view.entries[:1]):
-            return None
-        older = after.offset < view.floor.offset and after.tag < view.floor.tag
-        return "evicted" if older and after.epoch == view.floor.epoch else "reset"
 
     def _onwards(self, channel: str, view: View, at: Position, gap: Reason | None, count: int) -> Page:
         """Return the page after `at`; with a gap, or a fence next, after what the reader has surely seen."""

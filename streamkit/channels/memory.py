@@ -16,8 +16,8 @@ from time import time
 from streamkit._engine.register import logger
 from streamkit._engine.threads import PerProcess
 from streamkit.channels._entry import OVERHEAD, Entry
-from streamkit.channels._history import begin, follow
-from streamkit.channels._log import PAGE_BYTES, Appended, Log, View
+from streamkit.channels._history import View, begin, follow
+from streamkit.channels._log import PAGE_BYTES, Appended, Log
 from streamkit.channels._position import Position
 from streamkit.errors import LogFullError, SealedError
 
