@@ -146,6 +146,10 @@ class EncodedEvent(Event):
             object.__setattr__(self, "_value", loads(self.encoded) if self.is_json else self.encoded.decode())
         return self._value
 
+    def with_id(self, id: str) -> "EncodedEvent":
+        """Return the same event with another id."""
+        return EncodedEvent(self.encoded, is_json=self.is_json, event=self.event, id=id)
+
 
 class EventStream(Format):
     """Write an `Event` as itself, a str as text, everything else as JSON; `bytes` is refused.

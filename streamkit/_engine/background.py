@@ -9,7 +9,7 @@ import asyncio
 import os
 import threading
 
-from streamkit._engine.threads import running_loop, start_thread, under_gevent
+from streamkit._engine.threads import running_loop, start_native_thread, under_gevent
 
 # Of the process that made them, whose id is the key: a fork copies a loop but not its thread, and a lock with whoever
 # held it. What was copied is kept and never touched: thrown away, a loop would complain that nobody closed it.
@@ -28,13 +28,12 @@ def background_loop() -> asyncio.AbstractEventLoop:
 
 def _start() -> asyncio.AbstractEventLoop:
     if under_gevent():
-        from streamkit._engine._gevent import new_native_loop, start_native_thread
+        from streamkit._engine._gevent import new_native_loop
 
         loop = new_native_loop()
-        start_native_thread(loop.run_forever)
-        return loop
-    loop = asyncio.new_event_loop()
-    start_thread(loop.run_forever, "streamkit-loop")
+    else:
+        loop = asyncio.new_event_loop()
+    start_native_thread(loop.run_forever, "streamkit-loop")
     return loop
 
 

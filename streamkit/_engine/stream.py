@@ -248,6 +248,9 @@ class Stream:
         """
         if isinstance(error, EncodeError) and error.index is None:
             error.index = index
+        if isinstance(error, StreamCutError):  # the client is too slow for the source
+            self.life.reason = self.life.reason or "slow_client"
+            raise error
         if self.on_error is None:
             raise error
         logger.error("A stream failed; on_error sends its last item", exc_info=error)

@@ -159,6 +159,16 @@ def running_loop() -> AbstractEventLoop | None:
         return None
 
 
+def start_native_thread(run: Callable[[], object], name: str) -> None:
+    """Start a daemon thread of the operating system, also where gevent has replaced threads."""
+    if under_gevent():
+        from streamkit._engine import _gevent
+
+        _gevent.start_native_thread(run)
+    else:
+        start_thread(run, name)
+
+
 def start_thread(run: Callable[[], object], name: str) -> threading.Thread:
     """Start a daemon thread, or a greenlet under gevent; it never keeps the process alive."""
     thread = threading.Thread(target=run, name=name, daemon=True)

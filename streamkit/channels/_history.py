@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 from streamkit.channels._entry import Entry
 from streamkit.channels._position import Position
 
-
 Reason = Literal["evicted", "reset", "unknown", "overflow"]
 """Why events are missing: the log dropped them; it was lost, replaced or rolled back; the id is none of this channel;
 the reader was too slow."""

@@ -175,7 +175,7 @@ def _warn_of_siblings(made_by: int, pid: int) -> None:
 
 
 def _has_siblings() -> bool:
-    """Tell whether our parent runs another process by the same command, numbers aside; only Linux tells."""
+    """Tell whether our parent runs another process by the same command; only Linux tells."""
     parent = Path(f"/proc/{os.getppid()}")
     try:
         children = (parent / "task" / parent.name / "children").read_text().split()
@@ -187,6 +187,7 @@ def _has_siblings() -> bool:
 
 def _command(pid: str) -> str:
     try:
-        return re.sub("[0-9]+", "", Path(f"/proc/{pid}/cmdline").read_text(errors="replace"))
+        command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
     except OSError:
         return ""
+    return re.sub("[0-9]+", "", command) if "spawn_main(" in command else command  # which is given descriptors

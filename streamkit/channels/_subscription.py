@@ -1,0 +1,308 @@
+"""One reader of one or more channels: replay, then live, with nothing missed, nothing twice, and every gap told.
+
+All that is said of a channel is an Event: what was published, with the position as its id; `gap` where events are
+missing; `cursor` where an id must move without anything to show; `caught-up`, if asked for. None of these is a frame
+without data, which some clients would take for an empty event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from streamkit.channels._entry import Entry
+from streamkit.channels._history import Page, Reason
+from streamkit.channels._hub import Cursor, Hub, Tail
+from streamkit.channels._options import Gap, Options
+from streamkit.channels._position import Position, checksum, text_of, vector_text
+from streamkit.errors import StreamCutError
+from streamkit.sse import Event
+
+if TYPE_CHECKING:
+    from streamkit.channels._channels import Channels
+
+SHOWN = 200
+"""Characters of a client's id that are repeated to it."""
+
+
+@dataclass(slots=True, eq=False)
+class _Note:
+    """An event of the subscription's own; when it is sent, the cursor is at `position`, if there is one."""
+
+    cursor: _Cursor | None
+    data: Any
+    event: str
+    position: Position | None = None
+    has_id: bool = True
+
+
+class _Cursor(Cursor):
+    """A cursor with what its subscription knows of the channel.
+
+    Attributes:
+        checksum: Stands for the channel in an id.
+        sent: Behind the last entry that was sent, or seen and not shown.
+        dropped: Whether entries behind that were dropped.
+    """
+
+    __slots__ = ("_subscription", "checksum", "dropped", "sent")
+
+    def __init__(self, subscription: Subscription, tail: Tail, position: Position | None) -> None:
+        super().__init__(tail)
+        self._subscription = subscription
+        self.checksum = checksum(tail.channel)
+        self.position = self.sent = position
+        self.dropped = False
+
+    def put(self, entry: Entry) -> None:
+        """Have the subscription send an entry."""
+        self._subscription.put(self, entry)
+
+    def resync(self) -> None:
+        """Go back to reading the log."""
+        super().resync()
+        self._subscription.wake()
+
+    def end(self) -> None:
+        """End the whole subscription."""
+        self._subscription.end()
+
+    def text(self, position: Position | None) -> str:
+        """Return a position of this channel as it stands in an id."""
+        return "" if position is None else text_of(self.checksum, position)
+
+
+class Subscription:
+    """An async iterator of Events, made by `Channels.subscribe`; read once, on one event loop.
+
+    Iterating it raises StreamCutError where the reader was so slow that it was disconnected.
+    """
+
+    def __init__(
+        self, channels: Channels, positions: dict[str, Position | None], options: Options, *, unknown: bool
+    ) -> None:
+        self._channels = channels
+        self._positions = positions
+        self._options = options
+        self._unknown = unknown
+        self._hub: Hub | None = None
+        self._cursors: list[_Cursor] = []
+        self._queue: deque[tuple[_Cursor, Entry] | _Note] = deque()
+        self._queued = 0
+        self._hidden: list[Entry] = []  # since an id was sent
+        self._waiter: asyncio.Future[None] | None = None
+        self._claimed = False
+        self._ended = False
+        self._overflowed = False
+        self._owes_caught_up = options.caught_up
+
+    def __aiter__(self) -> Subscription:
+        if self._claimed:
+            raise RuntimeError("a subscription is read once: subscribe again for each stream")
+        self._claimed = True
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._hub is None and not self._ended:
+            await self._enter()
+        while True:
+            while self._queue:
+                if (event := await self._next()) is not None:
+                    return event
+            if self._overflowed:
+                raise StreamCutError("slow_client")
+            if self._ended:
+                raise StopAsyncIteration
+            await self._more()
+
+    async def aclose(self) -> None:
+        """Leave the channels."""
+        self.end()
+
+    def end(self) -> None:
+        """Leave the channels; whoever iterates finds the end behind what is still queued. On its event loop."""
+        self._ended = True
+        self._leave()
+        self.wake()
+
+    def _leave(self) -> None:
+        if self._hub is not None:
+            for cursor in self._cursors:
+                cursor.live = False
+                self._hub.leave(cursor)
+
+    # -- what the tails call -------------------------------------------------------------------------------------
+
+    def put(self, cursor: _Cursor, entry: Entry) -> None:
+        """Queue an entry; where that is too much for the reader, do what was asked for."""
+        self._queue.append((cursor, entry))
+        self._queued += entry.size
+        if self._queued > self._options.buffer_size and len(self._queue) > 1:
+            self._overflow()
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the reader look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _overflow(self) -> None:
+        if self._options.overflow == "disconnect":
+            self._overflowed = True
+            self._queue.clear()
+            self._queued = 0
+            self._leave()
+            return
+        notes: list[_Note] = []
+        while self._queued > self._options.buffer_size and len(self._queue) > 1:
+            item = self._queue.popleft()
+            if isinstance(item, _Note):
+                notes.append(item)  # what was said of the channel itself is small, and not to be lost
+            else:
+                item[0].dropped = True
+                self._queued -= item[1].size
+        self._queue.extendleft(reversed(notes))
+
+    # -- what is sent next ---------------------------------------------------------------------------------------
+
+    async def _next(self) -> Event | None:
+        """Return the next event of the queue; None for an entry that this reader may not see."""
+        item = self._queue.popleft()
+        if isinstance(item, _Note):
+            return self._note(item)
+        cursor, entry = item
+        if cursor.dropped:
+            self._queue.appendleft(item)
+            cursor.dropped = False
+            return self._note(
+                _Note(cursor, self._gap(cursor, cursor.sent, entry.before, "overflow"), "gap", entry.before)
+            )
+        self._queued -= entry.size
+        cursor.sent = entry.position
+        event = entry.event(cursor.checksum)
+        if self._options.visible is not None:
+            visible = self._options.visible(event)
+            if not (await visible if inspect.isawaitable(visible) else visible):
+                return self._hide(entry)
+            self._hidden.clear()
+        return event if len(self._cursors) == 1 else event.with_id(self._id())
+
+    def _hide(self, entry: Entry) -> Event | None:
+        """Count an entry that is not shown; return an event that moves the client's id before the log overtakes it.
+
+        An id rides on what is shown. A client that comes back with an old one has the hidden entries read and hidden
+        again, and would be told of a gap, though it misses nothing, only where the log has dropped some of them.
+        """
+        hidden, log = self._hidden, self._channels.log
+        hidden.append(entry)
+        age = (entry.position.tag - hidden[0].position.tag) / 1_000_000
+        if (
+            len(hidden) * 4 < log.max_events
+            and sum(entry.size for entry in hidden) * 4 < log.max_bytes
+            and (log.max_age is None or age * 4 < log.max_age)
+        ):
+            return None
+        return self._note(_Note(None, {}, "cursor"))
+
+    def _note(self, note: _Note) -> Event:
+        if note.cursor is not None and note.position is not None:
+            note.cursor.sent = note.position
+        self._hidden.clear()
+        return Event(note.data, event=note.event, id=self._id() if note.has_id else None)
+
+    def _id(self) -> str:
+        return vector_text(cursor.text(cursor.sent) for cursor in self._cursors if cursor.sent is not None)
+
+    # -- where it comes from -------------------------------------------------------------------------------------
+
+    async def _enter(self) -> None:
+        """Join the channels, and find a place in those that the client has none in."""
+        self._hub = hub = self._channels.hub()
+        self._cursors = [_Cursor(self, hub.join(name), position) for name, position in self._positions.items()]
+        for cursor in self._cursors:
+            cursor.tail.cursors.add(cursor)
+        placed = False
+        for cursor in self._cursors:
+            last = await cursor.tail.ready_now()
+            if self._unknown:
+                page = await hub.read(cursor.tail.channel, None)
+                await self._tell_gap(cursor, self._options.after or "", "unknown", page)
+            elif cursor.position is None:
+                if self._options.start == "oldest":
+                    cursor.position = cursor.sent = (await hub.read(cursor.tail.channel, None, 0)).at
+                else:
+                    cursor.position = cursor.sent = last
+                    placed = True
+        if placed:  # else nothing that is published before the first event would be missed by one who comes back
+            self._queue.append(_Note(None, {}, "cursor"))
+
+    async def _more(self) -> None:
+        """Read the log where a cursor is behind; else wait for what is published."""
+        for cursor in self._cursors:
+            if not cursor.live:
+                await self._replay(cursor)
+                return
+        if self._owes_caught_up:
+            self._owes_caught_up = False
+            self._queue.append(_Note(None, {}, "caught-up"))
+            return
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    async def _replay(self, cursor: _Cursor) -> None:
+        """Queue what comes next in one channel, or have its tail go on with it."""
+        tail, position = cursor.tail, cursor.position
+        if self._hub is None or position is None:
+            return
+        if position != tail.last:
+            page = await self._hub.read(tail.channel, position)
+            if page.gap is not None:
+                await self._tell_gap(cursor, cursor.text(position), page.gap, page)
+            else:
+                self._read(cursor, page)
+        if not self._queue and cursor.position is not None and tail.last is not None:
+            # A tail that is behind tells of entries that were read; the cursor knows them.
+            cursor.live = tail.last <= cursor.position
+
+    def _read(self, cursor: _Cursor, page: Page) -> None:
+        cursor.position = page.at
+        for entry in page.entries:
+            cursor.position = entry.position
+            self._queue.append((cursor, entry))
+            self._queued += entry.size
+
+    async def _tell_gap(self, cursor: _Cursor, requested: str, reason: Reason, page: Page) -> None:
+        """Say that events are missing, and go on as was asked for."""
+        on_gap = self._options.on_gap
+        gap = Gap(cursor.tail.channel, requested[:SHOWN], cursor.text(page.floor), reason)
+        if on_gap == "oldest":
+            self._queue.append(_Note(cursor, self._gap_data(gap), "gap", page.at))
+            self._read(cursor, page)
+            return
+        cursor.position = page.head
+        if on_gap == "live":
+            self._queue.append(_Note(cursor, self._gap_data(gap), "gap", page.head))
+            return
+        # The head was read before the snapshot is made: what is published meanwhile is sent after it. Until all of it
+        # is sent the client keeps its old id, so one that is cut off in between gets both again.
+        snapshot = on_gap(gap)
+        snapshot = await snapshot if inspect.isawaitable(snapshot) else snapshot
+        if snapshot is None:
+            self._queue.append(_Note(cursor, self._gap_data(gap), "gap", page.head))
+            return
+        self._queue.append(_Note(cursor, self._gap_data(gap), "gap", has_id=False))
+        data, kind = (snapshot.data, snapshot.event) if isinstance(snapshot, Event) else (snapshot, None)
+        self._queue.append(_Note(cursor, data, kind or "snapshot", page.head))
+
+    def _gap(self, cursor: _Cursor, requested: Position | None, oldest: Position, reason: Reason) -> dict[str, str]:
+        return self._gap_data(Gap(cursor.tail.channel, cursor.text(requested), cursor.text(oldest), reason))
+
+    def _gap_data(self, gap: Gap) -> dict[str, str]:
+        data = {"requested": gap.requested, "oldest": gap.oldest, "reason": gap.reason}
+        return data if len(self._cursors) == 1 else {"channel": gap.channel, **data}

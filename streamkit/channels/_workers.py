@@ -1,0 +1,85 @@
+"""Threads for calls that wait for a disk or a network, so that no event loop does.
+
+They are the system's own, also where gevent has replaced `threading`; started at need, few, and gone when idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from _queue import Empty, SimpleQueue  # queue's own, which gevent does not replace
+from collections.abc import Callable
+from typing import TypeVar
+
+from streamkit._engine.handoff import call_threadsafe
+from streamkit._engine.threads import PerProcess, new_lock, start_native_thread
+
+T = TypeVar("T")
+
+MOST = 4
+IDLE = 10.0
+"""Seconds after which a thread that has nothing to do ends."""
+
+
+class _Pool:
+    """The threads of one process."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._lock = new_lock()
+        self._threads = 0
+        self._idle = 0
+
+    def submit(self, job: Callable[[], None]) -> None:
+        self._jobs.put(job)
+        with self._lock:
+            if self._idle >= self._jobs.qsize() or self._threads >= MOST:
+                return
+            self._threads += 1
+        start_native_thread(self._work, "streamkit-log")
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            try:
+                job = self._jobs.get(timeout=IDLE)
+            except Empty:
+                job = None
+            with self._lock:
+                self._idle -= 1
+                if job is None and self._jobs.empty():
+                    self._threads -= 1
+                    return
+            if job is not None:
+                job()
+
+
+class Workers:
+    """Runs calls elsewhere for event loops that wait for them; a fork begins with none."""
+
+    def __init__(self) -> None:
+        self._pool = PerProcess(_Pool)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Return what `call` returns, or raise what it raises; it goes on where the caller is cancelled."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]
+
+        def job() -> None:
+            result, error = None, None
+            try:
+                result = call()
+            except BaseException as exc:
+                error = exc
+            call_threadsafe(loop, lambda: settle(result, error))
+
+        self._pool.here().submit(job)
+        return await future
