@@ -8,10 +8,13 @@ future of our own, so that a cancellation reaches us and not the send.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Generator
+from types import CoroutineType
 from types import coroutine as awaitable
 from typing import Any
+
+Stepped = tuple[Any, Any]
+"""A send that has not returned, and what it awaits."""
 
 
 class DeliveryFailed(Exception):
@@ -22,13 +25,31 @@ class ClientLeft(DeliveryFailed):
     """The server refused bytes because the client has gone."""
 
 
+def first_step(sending: Awaitable[None]) -> Stepped | None:
+    """Step a call of the server's `send`; None where it has returned, as most do, and there is nothing to await.
+
+    Raises:
+        ClientLeft: The send raised OSError, which is how a server says so (ASGI, "Disconnected Client").
+        DeliveryFailed: The send raised anything else, which is no error of the source.
+    """
+    stepping: Any = sending if type(sending) is CoroutineType else _as_coroutine(sending)
+    try:
+        return stepping, stepping.send(None)
+    except StopIteration:
+        return None
+    except OSError as exc:
+        raise ClientLeft from exc
+    except Exception as exc:
+        raise DeliveryFailed from exc
+
+
 async def deliver_whole(
-    sending: Awaitable[None], cancel_wanted: Callable[[], bool], suspended: Callable[[], object] | None = None
+    stepped: Stepped, cancel_wanted: Callable[[], bool], suspended: Callable[[], object] | None = None
 ) -> asyncio.CancelledError | None:
-    """Await `sending` to its end.
+    """Await a send that has not returned to its end.
 
     Args:
-        sending: A call of the server's `send`.
+        stepped: From `first_step`.
         cancel_wanted: Tells whether a cancellation that arrives is meant for the send. If not, the send goes on.
         suspended: Called whenever the send has to wait.
 
@@ -37,14 +58,12 @@ async def deliver_whole(
         send's own timeout had asked for is not.
 
     Raises:
-        ClientLeft: The send raised OSError, which is how a server says so (ASGI, "Disconnected Client").
-        DeliveryFailed: The send raised anything else, which is no error of the source.
+        DeliveryFailed: As `first_step`.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
     try:
-        coroutine = sending if inspect.iscoroutine(sending) else _as_coroutine(sending)
-        kept = await _step(coroutine, cancel_wanted, suspended)
+        kept = await _step(*stepped, cancel_wanted, suspended)
     except OSError as exc:
         raise ClientLeft from exc
     except Exception as exc:
@@ -58,31 +77,30 @@ async def _as_coroutine(sending: Awaitable[None]) -> None:
 
 @awaitable
 def _step(
-    sending: Any, cancel_wanted: Callable[[], bool], suspended: Callable[[], object] | None
+    sending: Any, awaited: Any, cancel_wanted: Callable[[], bool], suspended: Callable[[], object] | None
 ) -> Generator[Any, None, asyncio.CancelledError | None]:
     """Run the coroutine `sending` inside the present task; return a cancellation that was not meant for it."""
     kept: asyncio.CancelledError | None = None
-    thrown: asyncio.CancelledError | None = None
     while True:
-        try:
-            awaited = sending.send(None) if thrown is None else sending.throw(thrown)
-        except StopIteration:
-            return kept
-        thrown = None
+        thrown: asyncio.CancelledError | None = None
         if suspended is not None:
             suspended()
         if awaited is not None:
             awaited._asyncio_future_blocking = False  # what a Task does when it takes over a future it was handed
-        while True:
+        while thrown is None:
             try:
                 yield from _wait(awaited)
             except asyncio.CancelledError as exc:
                 if cancel_wanted():
                     thrown = exc
-                    break
-                kept = exc
+                else:
+                    kept = exc
             else:
                 break
+        try:
+            awaited = sending.send(None) if thrown is None else sending.throw(thrown)
+        except StopIteration:
+            return kept
 
 
 def _wait(awaited: Any) -> Generator[Any, None, None]:

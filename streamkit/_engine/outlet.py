@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from streamkit._engine.clock import Timer
-from streamkit._engine.delivery import deliver_whole
+from streamkit._engine.delivery import Stepped, deliver_whole, first_step
 from streamkit._engine.keepalive import Keepalive
 from streamkit._engine.stream import Stream
 
@@ -104,12 +104,10 @@ class Outlet:
         count, kept = len(self.frames), None
         chunk = self.frames[0] if count == 1 else b"".join(self.frames)
         if chunk:
-            begun, sending = perf_counter(), self.opened.result()(chunk)
-            self._sender = asyncio.current_task()
-            try:
-                kept = await deliver_whole(sending, self._may_be_given_up, self._suspended)
-            finally:
-                self._returned()
+            begun = perf_counter()
+            stepped = first_step(self.opened.result()(chunk))
+            if stepped is not None:
+                kept = await self._deliver(stepped)
             self._took(chunk, perf_counter() - begun)
         del self.frames[:count]
         self.size -= len(chunk)
@@ -125,9 +123,15 @@ class Outlet:
 
     async def finish(self, send: Callable[[], Awaitable[None]]) -> None:
         """Call `send`, which ends the body, under the limits of any delivery; from the server's own task."""
-        self._in_servers_task, self._sender = True, asyncio.current_task()
+        self._in_servers_task = True
+        stepped = first_step(send())
+        if stepped is not None:
+            await self._deliver(stepped)
+
+    async def _deliver(self, stepped: Stepped) -> asyncio.CancelledError | None:
+        self._sender = asyncio.current_task()
         try:
-            await deliver_whole(send(), self._may_be_given_up, self._suspended)
+            return await deliver_whole(stepped, self._may_be_given_up, self._suspended)
         finally:
             self._returned()
 

@@ -30,6 +30,7 @@ class Entry:
         payload: What was published; None in a fence.
         sealed: Whether the channel takes nothing after it.
         key: The idempotency key it was published with; only the log looks at it.
+        size: The bytes it is counted for.
     """
 
     position: Position
@@ -37,17 +38,16 @@ class Entry:
     payload: bytes | None
     sealed: bool = False
     key: str | None = None
-    _event: EncodedEvent | None = field(default=None, repr=False)
+    size: int = field(init=False)
+    _event: EncodedEvent | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.size = OVERHEAD + len(self.payload or b"")
 
     @property
     def before(self) -> Position:
         """Where a reader stands who is to see it next."""
         return Position(self.position.epoch, self.position.offset - 1, self.prev)
-
-    @property
-    def size(self) -> int:
-        """The bytes it is counted for."""
-        return OVERHEAD + len(self.payload or b"")
 
     def follows(self, position: Position) -> bool:
         """Tell whether nothing is missing between a position and this entry."""

@@ -44,10 +44,10 @@ class Cursor:
         self.position: Position | None = None
         self.live = False
 
-    def take(self, entry: Entry) -> None:
-        """Take an entry from the tail; go back to reading where it does not follow."""
+    def take(self, entry: Entry, last: Position) -> None:
+        """Take the entry after `last` from the tail; go back to reading where it does not follow."""
         position = self.position
-        if position is not None and entry.follows(position):
+        if position is last or (position is not None and entry.follows(position)):
             self.position = entry.position
             self.put(entry)
         elif position is None or entry.position > position:  # else it was read from the log before it was told
@@ -104,10 +104,10 @@ class Tail:
             return self.last is not None
         if not entry.follows(self.last):
             return False
-        self.last = entry.position
+        last, self.last = self.last, entry.position
         for cursor in list(self.cursors):
             if cursor.live:
-                cursor.take(entry)
+                cursor.take(entry, last)
         return True
 
     def look(self) -> None:

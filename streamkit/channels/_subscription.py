@@ -19,7 +19,7 @@ from streamkit.channels._hub import Cursor, Hub, Tail
 from streamkit.channels._options import Gap, Options
 from streamkit.channels._position import Position, checksum, text_of, vector_text
 from streamkit.errors import StreamCutError
-from streamkit.sse import Event
+from streamkit.sse import EncodedEvent, Event
 
 if TYPE_CHECKING:
     from streamkit.channels._channels import Channels
@@ -64,7 +64,7 @@ class _Cursor(Cursor):
     def resync(self) -> None:
         """Go back to reading the log."""
         super().resync()
-        self._subscription.wake()
+        self._subscription.resync()
 
     def end(self) -> None:
         """End the whole subscription."""
@@ -94,6 +94,8 @@ class Subscription:
         self._queued = 0
         self._hidden: list[Entry] = []  # since an id was sent
         self._waiter: asyncio.Future[None] | None = None
+        self._single = len(positions) == 1
+        self._live = False  # all cursors are
         self._claimed = False
         self._ended = False
         self._overflowed = False
@@ -110,13 +112,17 @@ class Subscription:
             await self._enter()
         while True:
             while self._queue:
-                if (event := await self._next()) is not None:
+                event = self._next() if self._options.visible is None else await self._next_visible()
+                if event is not None:
                     return event
             if self._overflowed:
                 raise StreamCutError("slow_client")
             if self._ended:
                 raise StopAsyncIteration
-            await self._more()
+            if (waiter := self._wait()) is not None:
+                await waiter
+            else:
+                await self._replay()
 
     async def aclose(self) -> None:
         """Leave the channels."""
@@ -144,10 +150,16 @@ class Subscription:
             self._overflow()
         self.wake()
 
+    def resync(self) -> None:
+        """Read the log again, for a cursor that is live no more."""
+        self._live = False
+        self.wake()
+
     def wake(self) -> None:
         """Have the reader look again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():  # its reader may have been cancelled
+            waiter.set_result(None)
 
     def _overflow(self) -> None:
         if self._options.overflow == "disconnect":
@@ -168,8 +180,8 @@ class Subscription:
 
     # -- what is sent next ---------------------------------------------------------------------------------------
 
-    async def _next(self) -> Event | None:
-        """Return the next event of the queue; None for an entry that this reader may not see."""
+    def _next(self) -> Event:
+        """Return the next event of the queue."""
         item = self._queue.popleft()
         if isinstance(item, _Note):
             return self._note(item)
@@ -177,18 +189,24 @@ class Subscription:
         if cursor.dropped:
             self._queue.appendleft(item)
             cursor.dropped = False
-            return self._note(
-                _Note(cursor, self._gap(cursor, cursor.sent, entry.before, "overflow"), "gap", entry.before)
-            )
+            gap = self._gap(cursor, cursor.text(cursor.sent), entry.before, "overflow")
+            return self._note(_Note(cursor, self._gap_data(gap), "gap", entry.before))
         self._queued -= entry.size
         cursor.sent = entry.position
         event = entry.event(cursor.checksum)
-        if self._options.visible is not None:
-            visible = self._options.visible(event)
-            if not (await visible if inspect.isawaitable(visible) else visible):
-                return self._hide(entry)
-            self._hidden.clear()
-        return event if len(self._cursors) == 1 else event.with_id(self._id())
+        return event if self._single else event.with_id(self._id())
+
+    async def _next_visible(self) -> Event | None:
+        """Return the next event of the queue; None for one that this reader may not see."""
+        item = self._queue[0]
+        event = self._next()
+        if isinstance(item, _Note) or not isinstance(event, EncodedEvent):  # else it says what was dropped
+            return event
+        visible = self._options.visible(event)  # type: ignore[misc]
+        if not (await visible if inspect.isawaitable(visible) else visible):
+            return self._hide(item[1])
+        self._hidden.clear()
+        return event
 
     def _hide(self, entry: Entry) -> Event | None:
         """Count an entry that is not shown; return an event that moves the client's id before the log overtakes it.
@@ -239,24 +257,18 @@ class Subscription:
         if placed:  # else nothing that is published before the first event would be missed by one who comes back
             self._queue.append(_Note(None, {}, "cursor"))
 
-    async def _more(self) -> None:
-        """Read the log where a cursor is behind; else wait for what is published."""
-        for cursor in self._cursors:
-            if not cursor.live:
-                await self._replay(cursor)
-                return
-        if self._owes_caught_up:
-            self._owes_caught_up = False
-            self._queue.append(_Note(None, {}, "caught-up"))
-            return
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def _wait(self) -> asyncio.Future[None] | None:
+        """Return what is done when there is more to send; None where the log has to be read."""
+        if not self._live:
+            self._live = all(cursor.live for cursor in self._cursors)
+        if not self._live or self._hub is None:
+            return None
+        self._waiter = self._hub.loop.create_future()
+        return self._waiter
 
-    async def _replay(self, cursor: _Cursor) -> None:
-        """Queue what comes next in one channel, or have its tail go on with it."""
+    async def _replay(self) -> None:
+        """Queue what comes next in the first channel that is not live, or have its tail go on with it."""
+        cursor = next(cursor for cursor in self._cursors if not cursor.live)
         tail, position = cursor.tail, cursor.position
         if self._hub is None or position is None:
             return
@@ -269,6 +281,9 @@ class Subscription:
         if not self._queue and cursor.position is not None and tail.last is not None:
             # A tail that is behind tells of entries that were read; the cursor knows them.
             cursor.live = tail.last <= cursor.position
+        if self._owes_caught_up and all(cursor.live for cursor in self._cursors):
+            self._owes_caught_up = False
+            self._queue.append(_Note(None, {}, "caught-up"))
 
     def _read(self, cursor: _Cursor, page: Page) -> None:
         cursor.position = page.at
@@ -280,7 +295,7 @@ class Subscription:
     async def _tell_gap(self, cursor: _Cursor, requested: str, reason: Reason, page: Page) -> None:
         """Say that events are missing, and go on as was asked for."""
         on_gap = self._options.on_gap
-        gap = Gap(cursor.tail.channel, requested[:SHOWN], cursor.text(page.floor), reason)
+        gap = self._gap(cursor, requested, page.floor, reason)
         if on_gap == "oldest":
             self._queue.append(_Note(cursor, self._gap_data(gap), "gap", page.at))
             self._read(cursor, page)
@@ -300,9 +315,9 @@ class Subscription:
         data, kind = (snapshot.data, snapshot.event) if isinstance(snapshot, Event) else (snapshot, None)
         self._queue.append(_Note(cursor, data, kind or "snapshot", page.head))
 
-    def _gap(self, cursor: _Cursor, requested: Position | None, oldest: Position, reason: Reason) -> dict[str, str]:
-        return self._gap_data(Gap(cursor.tail.channel, cursor.text(requested), cursor.text(oldest), reason))
+    def _gap(self, cursor: _Cursor, requested: str, oldest: Position, reason: Reason) -> Gap:
+        return Gap(cursor.tail.channel, requested[:SHOWN], cursor.text(oldest), reason)
 
     def _gap_data(self, gap: Gap) -> dict[str, str]:
         data = {"requested": gap.requested, "oldest": gap.oldest, "reason": gap.reason}
-        return data if len(self._cursors) == 1 else {"channel": gap.channel, **data}
+        return data if self._single else {"channel": gap.channel, **data}
