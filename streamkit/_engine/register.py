@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,7 @@ class Register:
 
     Attributes:
         leaving: Whether the process is about to leave, so that streams which are opened now should too.
+        listeners: Called when the streams are told to end, in any thread.
     """
 
     def __init__(self) -> None:
@@ -57,6 +58,7 @@ class Register:
         self._opened, self._frames, self._bytes, self._slowest = 0, 0, 0, 0.0
         self._ends: Counter[str] = Counter()
         self.leaving = False
+        self.listeners: set[Callable[[], object]] = set()
 
     def add(self, life: Life) -> None:
         """Count a stream as open."""
@@ -147,6 +149,8 @@ def drain() -> int:
     found = register().all_open()
     for life in found:
         life.drain("drained")
+    for tell in list(register().listeners):
+        tell()
     return len(found)
 
 

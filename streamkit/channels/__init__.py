@@ -5,9 +5,11 @@ has, several machines. An optional part: the core imports none of it.
 """
 
 from streamkit.channels._channels import Channels
+from streamkit.channels._detached import Detached
+from streamkit.channels._ends import Status
 from streamkit.channels._log import Log
 from streamkit.channels._options import Gap
 from streamkit.channels._subscription import Subscription
 from streamkit.channels.memory import MemoryLog
 
-__all__ = ["Channels", "Gap", "Log", "MemoryLog", "Subscription"]
+__all__ = ["Channels", "Detached", "Gap", "Log", "MemoryLog", "Status", "Subscription"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
 from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.handoff import call_threadsafe
@@ -26,6 +26,8 @@ from streamkit.channels._position import (
 )
 from streamkit.channels._subscription import Subscription
 from streamkit.channels._workers import Workers
+
+T = TypeVar("T")
 
 BUFFER_SIZE = 256 * 1024
 
@@ -84,8 +86,7 @@ class Channels:
             SealedError: The channel takes nothing more.
             LogUnavailableError: The log did not answer within its timeout; the item may have been stored.
         """
-        store = self._store(channel, item, key)
-        return await self._workers.run(store) if self.log.blocking else store()
+        return await self.call(self._store(channel, item, key))
 
     def publish_sync(self, channel: str, item: object, *, key: str | None = None) -> str:
         """Do what `publish` does, from sync code: a view, a script, a task queue, Django's `transaction.on_commit`.
@@ -93,7 +94,7 @@ class Channels:
         Raises:
             RuntimeError: This thread runs an event loop, which must not wait: await `publish` there.
         """
-        self._refuse_loop("publish_sync", "publish(…)")
+        refuse_loop("publish_sync", "publish(…)")
         return self._store(channel, item, key)()
 
     def _store(self, channel: str, item: object, key: str | None) -> Callable[[], str]:
@@ -161,12 +162,11 @@ class Channels:
             ValueError: As `subscribe`.
             LogUnavailableError: The log did not answer within its timeout.
         """
-        read = self._position(channels)
-        return await self._workers.run(read) if self.log.blocking else read()
+        return await self.call(self._position(channels))
 
     def position_sync(self, *channels: str) -> str:
         """Do what `position` does, from sync code; RuntimeError on a running event loop."""
-        self._refuse_loop("position_sync", "position(…)")
+        refuse_loop("position_sync", "position(…)")
         return self._position(channels)()
 
     def _position(self, channels: tuple[str, ...]) -> Callable[[], str]:
@@ -189,7 +189,11 @@ class Channels:
             call_threadsafe(hub.loop, hub.end)
         self.log.close()
 
-    # -- for subscriptions ---------------------------------------------------------------------------------------
+    # -- for subscriptions and detached streams ------------------------------------------------------------------
+
+    async def call(self, call: Callable[[], T]) -> T:
+        """Return what a call of the log returns, made where it blocks no event loop."""
+        return await self._workers.run(call) if self.log.blocking else call()
 
     def hub(self) -> Hub:
         """Return the hub of the running loop."""
@@ -198,10 +202,11 @@ class Channels:
             for closed in [known for known in hubs if known.is_closed()]:
                 del hubs[closed]
             if loop not in hubs:
-                hubs[loop] = Hub(self.log, self._workers, self._clock, loop)
+                hubs[loop] = Hub(self.log, self.call, self._clock, loop)
             return hubs[loop]
 
-    @staticmethod
-    def _refuse_loop(name: str, instead: str) -> None:
-        if running_loop() is not None:
-            raise RuntimeError(f"{name}() would block the event loop of this thread: await {instead} instead")
+
+def refuse_loop(name: str, instead: str) -> None:
+    """Raise RuntimeError where a sync method is called in the thread of an event loop."""
+    if running_loop() is not None:
+        raise RuntimeError(f"{name}() would block the event loop of this thread: await {instead} instead")

@@ -8,8 +8,8 @@ cursors goes back to reading by itself, since each has its own way to deal with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 from weakref import WeakSet
 
 from streamkit._engine.clock import Clock
@@ -20,10 +20,10 @@ from streamkit.channels._entry import Entry
 from streamkit.channels._history import Page
 from streamkit.channels._log import PAGE, Log
 from streamkit.channels._position import Position
-from streamkit.channels._workers import Workers
 from streamkit.errors import LogUnavailableError
 
-T = TypeVar("T")
+Call = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Makes a call of the log where it blocks no event loop."""
 
 RETRY = (0.1, 2.0)
 """Seconds until a log that is down is asked again: the first time, and at most."""
@@ -72,6 +72,7 @@ class Tail:
     Attributes:
         cursors: Of all subscriptions to the channel; those that are live are given each entry.
         last: Behind the last entry that it has seen.
+        sealed: Whether that is the last there will ever be.
         ready: Done when `last` is known.
     """
 
@@ -79,6 +80,7 @@ class Tail:
         self.channel = channel
         self.cursors: WeakSet[Cursor] = WeakSet()
         self.last: Position | None = None
+        self.sealed = False
         self.ready: asyncio.Future[None] = hub.loop.create_future()
         self._hub = hub
         self._again = False
@@ -104,7 +106,7 @@ class Tail:
             return self.last is not None
         if not entry.follows(self.last):
             return False
-        last, self.last = self.last, entry.position
+        last, self.last, self.sealed = self.last, entry.position, entry.sealed
         for cursor in list(self.cursors):
             if cursor.live:
                 cursor.take(entry, last)
@@ -123,15 +125,15 @@ class Tail:
                 last = self.last
                 page = await self._hub.read(self.channel, last, 0 if last is None else PAGE)
                 if last is None or page.gap is not None:
-                    self._jump(page.head)
+                    self._jump(page)
                 elif not all(self._pass(entry) for entry in page.entries) or (page.entries and self.last != page.head):
                     self._again = True
         finally:
             self._task = None
 
-    def _jump(self, head: Position) -> None:
+    def _jump(self, page: Page) -> None:
         """Go on from the head; whoever was live has missed something, and finds out what."""
-        self.last = head
+        self.last, self.sealed = page.head, page.sealed
         for cursor in list(self.cursors):
             if cursor.live:
                 cursor.resync()
@@ -154,11 +156,11 @@ class Tail:
 class Hub:
     """The tails of one event loop."""
 
-    def __init__(self, log: Log, workers: Workers, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, log: Log, call: Call, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
         self.log = log
         self.loop = loop
         self.tails: dict[str, Tail] = {}
-        self._workers = workers
+        self._call = call
         self._clock = clock
         self._down = False
 
@@ -184,16 +186,12 @@ class Hub:
             for cursor in list(tail.cursors):
                 cursor.end()
 
-    async def call(self, call: Callable[[], T]) -> T:
-        """Return what a call of the log returns, made where it blocks no event loop."""
-        return await self._workers.run(call) if self.log.blocking else call()
-
     async def read(self, channel: str, after: Position | None, count: int = PAGE) -> Page:
         """Return the page after a position, waiting for as long as the log is down."""
         delay, most = RETRY
         while True:
             try:
-                page = await self.call(lambda: self.log.page(channel, after, count))
+                page: Page = await self._call(lambda: self.log.page(channel, after, count))
             except LogUnavailableError as exc:
                 if not self._down:
                     logger.warning("Subscribers wait for a log that is down: %s", exc)

@@ -126,6 +126,24 @@ class Log(ABC):
             return self._onwards(channel, view, view.floor, None, count)
         return self._onwards(channel, view, after, fault(view, after), count)
 
+    @abstractmethod
+    def exists(self, channel: str) -> bool:
+        """Tell whether a channel is there, without making it, as a page would.
+
+        Raises:
+            LogUnavailableError: The log does not answer.
+        """
+
+    def last(self, channel: str) -> Entry | None:
+        """Return the last entry of a channel; None where none is kept.
+
+        Raises:
+            LogUnavailableError: The log does not answer.
+        """
+        head = self._view(channel, 0, 0, self.known(channel)).head
+        entries = self._view(channel, head.offset, 1, None).entries
+        return entries[-1] if entries else None
+
     def known(self, channel: str) -> Position | None:
         """Return the last position of a channel that this process has seen."""
         return self._known.here().get(channel)

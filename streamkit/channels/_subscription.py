@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from streamkit.channels._entry import Entry
 from streamkit.channels._history import Page, Reason
-from streamkit.channels._hub import Cursor, Hub, Tail
+from streamkit.channels._hub import Hub
 from streamkit.channels._options import Gap, Options
-from streamkit.channels._position import Position, checksum, text_of, vector_text
+from streamkit.channels._place import Note, Place
+from streamkit.channels._position import Position, vector_text
 from streamkit.errors import StreamCutError
 from streamkit.sse import EncodedEvent, Event
 
@@ -28,57 +28,11 @@ SHOWN = 200
 """Characters of a client's id that are repeated to it."""
 
 
-@dataclass(slots=True, eq=False)
-class _Note:
-    """An event of the subscription's own; when it is sent, the cursor is at `position`, if there is one."""
-
-    cursor: _Cursor | None
-    data: Any
-    event: str
-    position: Position | None = None
-    has_id: bool = True
-
-
-class _Cursor(Cursor):
-    """A cursor with what its subscription knows of the channel.
-
-    Attributes:
-        checksum: Stands for the channel in an id.
-        sent: Behind the last entry that was sent, or seen and not shown.
-        dropped: Whether entries behind that were dropped.
-    """
-
-    __slots__ = ("_subscription", "checksum", "dropped", "sent")
-
-    def __init__(self, subscription: Subscription, tail: Tail, position: Position | None) -> None:
-        super().__init__(tail)
-        self._subscription = subscription
-        self.checksum = checksum(tail.channel)
-        self.position = self.sent = position
-        self.dropped = False
-
-    def put(self, entry: Entry) -> None:
-        """Have the subscription send an entry."""
-        self._subscription.put(self, entry)
-
-    def resync(self) -> None:
-        """Go back to reading the log."""
-        super().resync()
-        self._subscription.resync()
-
-    def end(self) -> None:
-        """End the whole subscription."""
-        self._subscription.end()
-
-    def text(self, position: Position | None) -> str:
-        """Return a position of this channel as it stands in an id."""
-        return "" if position is None else text_of(self.checksum, position)
-
-
 class Subscription:
     """An async iterator of Events, made by `Channels.subscribe`; read once, on one event loop.
 
-    Iterating it raises StreamCutError where the reader was so slow that it was disconnected.
+    It ends where all its channels are sealed. Iterating it raises StreamCutError where the reader was so slow that it
+    was disconnected.
     """
 
     def __init__(
@@ -89,8 +43,8 @@ class Subscription:
         self._options = options
         self._unknown = unknown
         self._hub: Hub | None = None
-        self._cursors: list[_Cursor] = []
-        self._queue: deque[tuple[_Cursor, Entry] | _Note] = deque()
+        self._cursors: list[Place] = []
+        self._queue: deque[tuple[Place, Entry] | Note] = deque()
         self._queued = 0
         self._hidden: list[Entry] = []  # since an id was sent
         self._waiter: asyncio.Future[None] | None = None
@@ -119,10 +73,17 @@ class Subscription:
                 raise StreamCutError("slow_client")
             if self._ended:
                 raise StopAsyncIteration
-            if (waiter := self._wait()) is not None:
-                await waiter
-            else:
+            if not self._live:
                 await self._replay()
+            elif self._cursors[0].tail.sealed and self._is_over():
+                self.end()
+            else:
+                self._waiter = self._hub.loop.create_future()  # type: ignore[union-attr]  # it has entered
+                await self._waiter
+
+    def _is_over(self) -> bool:
+        """Tell whether everything was sent that there will ever be."""
+        return all(cursor.tail.sealed and cursor.position == cursor.tail.last for cursor in self._cursors)
 
     async def aclose(self) -> None:
         """Leave the channels."""
@@ -142,7 +103,7 @@ class Subscription:
 
     # -- what the tails call -------------------------------------------------------------------------------------
 
-    def put(self, cursor: _Cursor, entry: Entry) -> None:
+    def put(self, cursor: Place, entry: Entry) -> None:
         """Queue an entry; where that is too much for the reader, do what was asked for."""
         self._queue.append((cursor, entry))
         self._queued += entry.size
@@ -168,10 +129,10 @@ class Subscription:
             self._queued = 0
             self._leave()
             return
-        notes: list[_Note] = []
+        notes: list[Note] = []
         while self._queued > self._options.buffer_size and len(self._queue) > 1:
             item = self._queue.popleft()
-            if isinstance(item, _Note):
+            if isinstance(item, Note):
                 notes.append(item)  # what was said of the channel itself is small, and not to be lost
             else:
                 item[0].dropped = True
@@ -183,14 +144,14 @@ class Subscription:
     def _next(self) -> Event:
         """Return the next event of the queue."""
         item = self._queue.popleft()
-        if isinstance(item, _Note):
+        if isinstance(item, Note):
             return self._note(item)
         cursor, entry = item
         if cursor.dropped:
             self._queue.appendleft(item)
             cursor.dropped = False
             gap = self._gap(cursor, cursor.text(cursor.sent), entry.before, "overflow")
-            return self._note(_Note(cursor, self._gap_data(gap), "gap", entry.before))
+            return self._note(Note(cursor, self._gap_data(gap), "gap", entry.before))
         self._queued -= entry.size
         cursor.sent = entry.position
         event = entry.event(cursor.checksum)
@@ -200,7 +161,7 @@ class Subscription:
         """Return the next event of the queue; None for one that this reader may not see."""
         item = self._queue[0]
         event = self._next()
-        if isinstance(item, _Note) or not isinstance(event, EncodedEvent):  # else it says what was dropped
+        if isinstance(item, Note) or not isinstance(event, EncodedEvent):  # else it says what was dropped
             return event
         visible = self._options.visible(event)  # type: ignore[misc]
         if not (await visible if inspect.isawaitable(visible) else visible):
@@ -223,9 +184,9 @@ class Subscription:
             and (log.max_age is None or age * 4 < log.max_age)
         ):
             return None
-        return self._note(_Note(None, {}, "cursor"))
+        return self._note(Note(None, {}, "cursor"))
 
-    def _note(self, note: _Note) -> Event:
+    def _note(self, note: Note) -> Event:
         if note.cursor is not None and note.position is not None:
             note.cursor.sent = note.position
         self._hidden.clear()
@@ -239,7 +200,7 @@ class Subscription:
     async def _enter(self) -> None:
         """Join the channels, and find a place in those that the client has none in."""
         self._hub = hub = self._channels.hub()
-        self._cursors = [_Cursor(self, hub.join(name), position) for name, position in self._positions.items()]
+        self._cursors = [Place(self, hub.join(name), position) for name, position in self._positions.items()]
         for cursor in self._cursors:
             cursor.tail.cursors.add(cursor)
         placed = False
@@ -255,16 +216,7 @@ class Subscription:
                     cursor.position = cursor.sent = last
                     placed = True
         if placed:  # else nothing that is published before the first event would be missed by one who comes back
-            self._queue.append(_Note(None, {}, "cursor"))
-
-    def _wait(self) -> asyncio.Future[None] | None:
-        """Return what is done when there is more to send; None where the log has to be read."""
-        if not self._live:
-            self._live = all(cursor.live for cursor in self._cursors)
-        if not self._live or self._hub is None:
-            return None
-        self._waiter = self._hub.loop.create_future()
-        return self._waiter
+            self._queue.append(Note(None, {}, "cursor"))
 
     async def _replay(self) -> None:
         """Queue what comes next in the first channel that is not live, or have its tail go on with it."""
@@ -281,41 +233,42 @@ class Subscription:
         if not self._queue and cursor.position is not None and tail.last is not None:
             # A tail that is behind tells of entries that were read; the cursor knows them.
             cursor.live = tail.last <= cursor.position
-        if self._owes_caught_up and all(cursor.live for cursor in self._cursors):
+        self._live = all(cursor.live for cursor in self._cursors)
+        if self._owes_caught_up and self._live:
             self._owes_caught_up = False
-            self._queue.append(_Note(None, {}, "caught-up"))
+            self._queue.append(Note(None, {}, "caught-up"))
 
-    def _read(self, cursor: _Cursor, page: Page) -> None:
+    def _read(self, cursor: Place, page: Page) -> None:
         cursor.position = page.at
         for entry in page.entries:
             cursor.position = entry.position
             self._queue.append((cursor, entry))
             self._queued += entry.size
 
-    async def _tell_gap(self, cursor: _Cursor, requested: str, reason: Reason, page: Page) -> None:
+    async def _tell_gap(self, cursor: Place, requested: str, reason: Reason, page: Page) -> None:
         """Say that events are missing, and go on as was asked for."""
         on_gap = self._options.on_gap
         gap = self._gap(cursor, requested, page.floor, reason)
         if on_gap == "oldest":
-            self._queue.append(_Note(cursor, self._gap_data(gap), "gap", page.at))
+            self._queue.append(Note(cursor, self._gap_data(gap), "gap", page.at))
             self._read(cursor, page)
             return
         cursor.position = page.head
         if on_gap == "live":
-            self._queue.append(_Note(cursor, self._gap_data(gap), "gap", page.head))
+            self._queue.append(Note(cursor, self._gap_data(gap), "gap", page.head))
             return
         # The head was read before the snapshot is made: what is published meanwhile is sent after it. Until all of it
         # is sent the client keeps its old id, so one that is cut off in between gets both again.
         snapshot = on_gap(gap)
         snapshot = await snapshot if inspect.isawaitable(snapshot) else snapshot
         if snapshot is None:
-            self._queue.append(_Note(cursor, self._gap_data(gap), "gap", page.head))
+            self._queue.append(Note(cursor, self._gap_data(gap), "gap", page.head))
             return
-        self._queue.append(_Note(cursor, self._gap_data(gap), "gap", has_id=False))
+        self._queue.append(Note(cursor, self._gap_data(gap), "gap", has_id=False))
         data, kind = (snapshot.data, snapshot.event) if isinstance(snapshot, Event) else (snapshot, None)
-        self._queue.append(_Note(cursor, data, kind or "snapshot", page.head))
+        self._queue.append(Note(cursor, data, kind or "snapshot", page.head))
 
-    def _gap(self, cursor: _Cursor, requested: str, oldest: Position, reason: Reason) -> Gap:
+    def _gap(self, cursor: Place, requested: str, oldest: Position, reason: Reason) -> Gap:
         return Gap(cursor.tail.channel, requested[:SHOWN], cursor.text(oldest), reason)
 
     def _gap_data(self, gap: Gap) -> dict[str, str]:

@@ -110,6 +110,12 @@ class MemoryLog(Log):
         if keep and len(kept.entries) >= self.max_events:
             raise LogFullError(channel, f"{self.max_events} entries of a channel")
 
+    def exists(self, channel: str) -> bool:
+        """See `Log.exists`."""
+        with self._lock:
+            self._forget_idle(self._stores.here(), self._now())
+            return channel in self._stores.here().channels
+
     def _view(self, channel: str, offset: int, count: int, known: Position | None) -> View:
         with self._lock:
             kept = self._channel(channel, known)
