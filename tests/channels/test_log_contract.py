@@ -224,6 +224,35 @@ def test_first_entry_is_stored_only_in_a_channel_without_a_past(make_store: Make
 
 
 @every_kind
+def test_channel_exists_once_it_was_published_to_or_read(make_store: MakeStore) -> None:
+    """To ask does not make it."""
+    store = make_store(max_age=60)
+    for _ in range(2):
+        assert not store.log.exists("a")
+    store.log.append("a", b"1")
+    store.log.page("b", None)
+    assert store.log.exists("a")
+    assert store.log.exists("b")
+    passing(store, 130)
+    store.log.append("c", b"1")
+    assert not store.log.exists("a")
+    assert store.log.exists("c")
+
+
+@every_kind
+def test_last_entry_is_the_one_that_is_kept(make_store: MakeStore) -> None:
+    """None in a channel that is empty, or has become so."""
+    store = make_store(max_age=60)
+    assert store.log.last("a") is None
+    position = numbered(store.log, range(3))[-1]
+    last = store.log.last("a")
+    assert last is not None
+    assert (last.position, last.payload) == (position, b"2")
+    passing(store, 70)
+    assert store.log.last("a") is None
+
+
+@every_kind
 def test_sealed_channel_takes_nothing_more(make_store: MakeStore) -> None:
     """The entry that seals says so, also to who reads the page; a key that is kept is still answered."""
     log = make_store().log
