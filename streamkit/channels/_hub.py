@@ -22,7 +22,7 @@ class Hub:
     """The tails of one event loop.
 
     Attributes:
-        waiting: Subscriptions with a reader that may sleep, and that nobody else holds: asyncio holds a task only weakly.
+        waiting: Subscriptions that are being read, which perhaps nobody else holds: asyncio itself holds a task weakly.
     """
 
     def __init__(self, log: Log, workers: Workers, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:

@@ -77,6 +77,7 @@ class Subscription:
                     await self._waiter
         except Exception:
             self.end()
+            self._outbox.clear()
             raise
         finally:
             self._reading = False

@@ -105,7 +105,9 @@ async def opened(channels: Channels, *names: str, **options: Any) -> Subscriptio
 
 def told(events: list[Event]) -> list[Any]:
     """Return what is said: the data of what was published, and the type of what the subscription says itself."""
-    return [event.event if event.event in ("gap", "cursor", "caught-up", "snapshot") else event.data for event in events]
+    return [
+        event.event if event.event in ("gap", "cursor", "caught-up", "snapshot") else event.data for event in events
+    ]
 
 
 async def publish(channels: Channels, channel: str, *items: object) -> list[str]:

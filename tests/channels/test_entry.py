@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ def test_an_app_that_makes_a_format_for_each_response_does_not_fill_an_event() -
     """A log may keep an event for an hour."""
     stored = _stored({"n": 1})
     for _ in range(100):
-        assert EventStream(dumps=lambda value: json.dumps(value)).encode(stored) == b'id: i\ndata: {"n":1}\n\n'
+        assert EventStream(dumps=partial(json.dumps)).encode(stored) == b'id: i\ndata: {"n":1}\n\n'
     assert len(stored.frames) <= 4
 
 

@@ -58,9 +58,9 @@ STRANGE = [
     f"{A}.-1.7.1",
     f"{A}.1.+7.1",
     f"{A}.1.7_0.1",
-    f"{A}.1.٧.1",  # an Arabic-Indic seven, which int() would take
-    f"{A}.1.７.1",  # a full-width one  # noqa: RUF003
-    f"{A}.1.²5.1",
+    f"{A}.1.\N{ARABIC-INDIC DIGIT SEVEN}.1",  # which int() would take
+    f"{A}.1.\N{FULLWIDTH DIGIT SEVEN}.1",
+    f"{A}.1.\N{SUPERSCRIPT TWO}5.1",
     f"{A}.1.{'9' * 19}.1",
     f"{A}.{'z' * 14}.7.1",
     f"{A}.1.7.{'z' * 14}",
