@@ -175,7 +175,7 @@ class Subscription:
         self._outbox.pop()
         place.sent = entry.position
         self._hide(entry)
-        return None
+        return self._note(Note(None, {}, "cursor")) if self._feed.owes_cursor else None
 
     def _hide(self, entry: Entry) -> None:
         """Count an entry that is not shown, and have the client's id move before the log overtakes it."""
