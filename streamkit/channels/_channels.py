@@ -62,7 +62,7 @@ class Channels:
         self._clock = clock
         self._callers, self._readers = Workers(), Workers()  # thousands of readers must not delay a publisher
         self._hubs: PerProcess[dict[asyncio.AbstractEventLoop, Hub]] = PerProcess(dict)
-        self._lock = new_lock()
+        self._locks = PerProcess(new_lock)
 
     # -- publishing ----------------------------------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class Channels:
     def hub(self) -> Hub:
         """Return the hub of the running loop."""
         loop, hubs = asyncio.get_running_loop(), self._hubs.here()
-        with self._lock:
+        with self._locks.here():
             for closed in [known for known in hubs if known.is_closed()]:
                 del hubs[closed]
             if loop not in hubs:

@@ -32,7 +32,7 @@ class Hub:
         self.tails: dict[str, Tail] = {}
         self.waiting: set[Subscription] = set()
         self._workers = workers
-        self._down = False
+        self._down: set[str] = set()
 
     def tail(self, channel: str) -> Tail:
         """Return the tail of a channel; it begins to follow if it is new."""
@@ -57,6 +57,7 @@ class Hub:
         """Let go of a tail, unless that was done before."""
         if self.tails.get(tail.channel) is tail:
             del self.tails[tail.channel]
+            self._down.discard(tail.channel)
             tail.stop()
 
     def sweep(self) -> None:
@@ -82,13 +83,17 @@ class Hub:
         else:
             page = self.log.page(channel, after, count)
             await asyncio.sleep(0)  # a replay of thousands must not keep the others waiting
-        if self._down:
-            self._down = False
-            logger.warning("The log is back")
+        if channel in self._down:
+            self._answers(channel)
         return page
 
-    def is_down(self, error: LogUnavailableError) -> None:
-        """Say once that subscribers wait."""
+    def is_down(self, channel: str, error: LogUnavailableError) -> None:
+        """Say once that subscribers wait, for whichever channels."""
         if not self._down:
-            self._down = True
             logger.warning("Subscribers wait for a log that is down: %s", error)
+        self._down.add(channel)
+
+    def _answers(self, channel: str) -> None:
+        self._down.discard(channel)
+        if not self._down:
+            logger.warning("The log is back")

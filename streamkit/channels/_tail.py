@@ -190,7 +190,7 @@ class Tail:
 
     def unreachable(self, error: LogUnavailableError) -> None:
         """Have the cursors look again when the log answers; for one that it has not answered."""
-        self._hub.is_down(error)
+        self._hub.is_down(self.channel, error)
         self._down = True
         self.look()
 
@@ -215,7 +215,7 @@ class Tail:
             try:
                 page = await self._hub.read(self.channel, last, 0 if last is None else PAGE)
             except LogUnavailableError as exc:
-                self._hub.is_down(exc)
+                self._hub.is_down(self.channel, exc)
                 self._down = self._again = True
                 continue
             self._down, delay = False, RETRY[0]

@@ -321,3 +321,28 @@ class TestProcesses:
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         assert ".0." in channels.position_sync("a")
         del reader
+
+    @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+    def test_fork_does_not_wait_for_a_lock_that_a_thread_of_its_parent_holds(self) -> None:
+        """That thread is not in the child, and would never let go."""
+        channels = Channels(MemoryLog())
+        held, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with channels._locks.here():
+                held.set()
+                done.wait(5)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert held.wait(5)
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = 0 if told(run(take(channels.subscribe("a"), 1))) == ["cursor"] else 2
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        done.set()
+        thread.join(5)

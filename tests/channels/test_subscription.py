@@ -16,6 +16,7 @@ from streamkit.channels._entry import Entry
 from streamkit.channels._history import Page
 from streamkit.channels._log import PAGE
 from streamkit.channels._position import Position
+from streamkit.errors import LogUnavailableError
 from tests.channels.subscribed import TroubledLog, WaitingLog, opened, publish, rest, take, told
 from tests.engine.drive import run, until
 from tests.engine.fake_clock import FakeClock, settle
@@ -296,6 +297,30 @@ class TestEnd:
 
         run(work())
 
+    @pytest.mark.parametrize("names", [("a",), ("a", "b")])
+    @pytest.mark.parametrize("kind", [MemoryLog, WaitingLog])
+    def test_subscription_ends_when_all_its_channels_are_sealed(
+        self, kind: type[MemoryLog], names: tuple[str, ...]
+    ) -> None:
+        """Live and replayed: behind the last entry of each, and not before."""
+
+        async def work() -> None:
+            channels = Channels(kind())
+            start = await channels.position(*names)
+            live, late = channels.subscribe(*names), channels.subscribe(*names, after=start, caught_up=True)
+            assert told(await take(live, 1)) == ["cursor"]
+            for name in names:
+                await publish(channels, name, name)
+                assert told(await take(live, 1)) == [name]
+                channels.log.append(name, b"t\nlast", seal=True)
+                assert told(await take(live, 1)) == ["last"]
+            assert await rest(live) == []
+            everything = [item for name in names for item in (name, "last")]
+            assert told(await rest(late)) == [*everything, "caught-up"]
+            assert [channels.subscribers(name) for name in names] == [0] * len(names)
+
+        run(work())
+
     def test_abandoned_subscription_is_let_go(self) -> None:
         """A loop that was left by `break` closes nothing; the garbage collector does."""
 
@@ -398,6 +423,35 @@ class TestTroubledLog:
             await clock.advance(2.0)
             assert told(await take(reader, 2)) == [1, 2]
             await reader.aclose()
+
+        run(work())
+
+    def test_channel_that_cannot_be_read_is_said_once_while_others_can(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A log may answer for one and not for another; that it is back is said when it is."""
+
+        class Half(TroubledLog):
+            def page(self, channel: str, after: Position | None, count: int = PAGE) -> Page:
+                if channel == "b" and self.down:
+                    raise LogUnavailableError("Half()", "read", "that shard is away")
+                return MemoryLog.page(self, channel, after, count)
+
+        async def work() -> None:
+            clock, log = FakeClock(), Half()
+            channels = Channels(log, clock=clock)
+            log.down = True
+            reader = channels.subscribe("b")
+            waits = asyncio.ensure_future(take(reader, 1))
+            await until(lambda: bool(clock.pending))
+            for _ in range(5):
+                other = await opened(channels, "a")
+                await other.aclose()
+                await clock.advance(2.0)
+            assert len(caplog.records) == 1
+            log.down = False
+            await clock.advance(2.0)
+            assert told(await waits) == ["cursor"]
+            await reader.aclose()
+            assert [record.getMessage() for record in caplog.records][1:] == ["The log is back"]
 
         run(work())
 

@@ -122,6 +122,27 @@ def test_what_the_subscription_says_itself_is_not_judged() -> None:
     run(work())
 
 
+def test_reader_of_a_quiet_channel_comes_back_to_it_without_a_gap() -> None:
+    """A channel is forgotten long after its last subscriber has left, not at once because nothing was published."""
+
+    async def work() -> None:
+        time = Time()
+        channels = Channels(MemoryLog(max_age=100, now=time), clock=FakeClock())
+        reader = channels.subscribe("a")
+        last = (await take(reader, 1))[0].id
+        for _ in range(100):
+            time.now += 10
+            await channels.position("other")
+        await reader.aclose()
+        time.now += 150
+        await channels.position("other")
+        again = channels.subscribe("a", after=last, caught_up=True)
+        assert told(await take(again, 1)) == ["caught-up"]
+        await again.aclose()
+
+    run(work())
+
+
 class TestCursor:
     """Where much is hidden the id moves by an event of its own, which pages that do not listen for it never see."""
 
