@@ -88,6 +88,21 @@ class TestTable:
 
         run(work())
 
+    def test_the_answer_is_the_same_while_others_are_live(self, row: tuple[Asked, list[Any]]) -> None:
+        """What this process knows of the channel takes no client's word for anything."""
+        asked, expected = row
+
+        async def work() -> None:
+            channels = Channels(MemoryLog(max_events=5))
+            other = await opened(channels, "orders")
+            ids = dict(enumerate(await publish(channels, "orders", *range(1, 11)), 1))
+            assert said(await served(channels, asked(ids))) == expected
+            await channels.publish("orders", 11)
+            assert told(await take(other, 11)) == list(range(1, 12))
+            await other.aclose()
+
+        run(work())
+
     def test_what_the_client_was_sent_last_leads_on(self, row: tuple[Asked, list[Any]]) -> None:
         """Whatever was told, a client that comes back with its last id misses nothing, and gets nothing twice."""
         asked, _ = row

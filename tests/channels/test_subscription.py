@@ -404,6 +404,27 @@ class TestTroubledLog:
             "The log is back",
         ]
 
+    def test_reader_whose_replay_fails_goes_on_though_its_tail_has_nothing_to_do(self) -> None:
+        """The tail of a channel that others follow asks the log for the one who cannot read."""
+
+        async def work() -> None:
+            clock, log = FakeClock(), TroubledLog()
+            channels = Channels(log, clock=clock)
+            other = await opened(channels, "a")
+            start = (await publish(channels, "a", 1, 2))[0]
+            log.down = True
+            reader = channels.subscribe("a", after=start)
+            waits = asyncio.ensure_future(take(reader, 1))
+            await settle()
+            await clock.advance(1.0)
+            log.down = False
+            await clock.advance(2.0)
+            assert told(await waits) == [2]
+            await reader.aclose()
+            await other.aclose()
+
+        run(work())
+
     def test_live_reader_catches_up_with_what_was_published_meanwhile(self) -> None:
         """It learns that something was missed while the log is down, and reads it when it is back."""
 
