@@ -113,3 +113,10 @@ def told(events: list[Event]) -> list[Any]:
 async def publish(channels: Channels, channel: str, *items: object) -> list[str]:
     """Publish; return the ids."""
     return [await channels.publish(channel, item) for item in items]
+
+
+async def ten(log: MemoryLog | None = None) -> tuple[Channels, dict[int, str]]:
+    """Return channels in which 1 to 10 were published on "orders", and 6 to 10 are kept; and their ids."""
+    channels = Channels(log or MemoryLog(max_events=5))
+    ids = await publish(channels, "orders", *range(1, 11))
+    return channels, dict(enumerate(ids, 1))

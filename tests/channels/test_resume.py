@@ -1,8 +1,7 @@
-"""Resume is exact, or it says so: the table of ids, gaps and what follows them, and places in several channels."""
+"""Resume is exact, or it says so: the table of ids, end to end, and where a client begins."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -10,22 +9,12 @@ from typing import Any
 
 import pytest
 
-from streamkit import Event, EventDecoder, InvalidEventError
-from streamkit.channels import Channels, Gap, MemoryLog
+from streamkit import Event, EventDecoder
+from streamkit.channels import Channels, MemoryLog
 from streamkit.channels._position import checksum
-from tests.channels.subscribed import TroubledLog, opened, publish, take, told
+from tests.channels.subscribed import TroubledLog, opened, publish, take, ten, told
 from tests.engine.drive import Client, run, start
 from tests.engine.lives import eventually
-
-EVICTED = 5
-"""Of ten events; what every log of these tests has dropped."""
-
-
-async def ten(log: MemoryLog | None = None) -> tuple[Channels, dict[int, str]]:
-    """Return channels in which 1 to 10 were published on "orders", and 6 to 10 are kept; and their ids."""
-    channels = Channels(log or MemoryLog(max_events=5))
-    ids = await publish(channels, "orders", *range(1, 11))
-    return channels, dict(enumerate(ids, 1))
 
 
 async def served(channels: Channels, after: str | None, **options: Any) -> list[Event]:
@@ -150,136 +139,6 @@ def test_gap_event_says_what_was_asked_for_and_what_there_is() -> None:
     run(work())
 
 
-class TestOnGap:
-    """What follows a gap is chosen."""
-
-    def test_live_skips_what_the_log_has(self) -> None:
-        """The gap's id is that of now."""
-
-        async def work() -> None:
-            channels, ids = await ten()
-            events = await served(channels, ids[3], on_gap="live")
-            assert said(events) == [("gap", "evicted")]
-            assert events[0].id == ids[10]
-
-        run(work())
-
-    @pytest.mark.parametrize("is_async", [False, True])
-    def test_callback_makes_a_snapshot(self, is_async: bool) -> None:
-        """It is told what is missing, and what is published while it runs comes after what it returns."""
-
-        async def work() -> None:
-            channels, ids = await ten()
-            gaps: list[Gap] = []
-
-            def now(gap: Gap) -> dict[str, int]:
-                gaps.append(gap)
-                return {"total": 10}
-
-            async def soon(gap: Gap) -> dict[str, int]:
-                await channels.publish("orders", 11)
-                return now(gap)
-
-            reader = channels.subscribe("orders", after=ids[3], on_gap=soon if is_async else now)
-            events = await take(reader, 2)
-            assert told(events) == ["gap", "snapshot"]
-            await channels.publish("orders", 12)
-            assert told(await take(reader, 2 if is_async else 1)) == [*([11] if is_async else []), 12]
-            assert events[0].id is None
-            assert (events[1].data, events[1].id) == ({"total": 10}, ids[10])
-            assert gaps == [Gap("orders", ids[3], ids[5], "evicted")]
-            await reader.aclose()
-
-        run(work())
-
-    def test_client_that_is_cut_off_before_the_snapshot_gets_both_again(self) -> None:
-        """The gap has no id, so the client still has its old one."""
-
-        async def work() -> None:
-            channels, ids = await ten()
-            for _ in range(2):
-                reader = channels.subscribe("orders", after=ids[3], on_gap=lambda _: "all of it")
-                client = EventDecoder()
-                client.feed(f"id: {ids[3]}\n\n".encode())
-                gap = (await take(reader, 1))[0]
-                assert (gap.event, gap.id) == ("gap", None)
-                await reader.aclose()
-
-        run(work())
-
-    def test_snapshot_keeps_the_type_of_its_event(self) -> None:
-        """An Event that has data and a type is sent with both."""
-
-        async def work() -> None:
-            channels, ids = await ten()
-            reader = channels.subscribe("orders", after=ids[3], on_gap=lambda _: Event([1], event="orders"))
-            gap, snapshot = await take(reader, 2)
-            assert (gap.event, snapshot.event, snapshot.data, snapshot.id) == ("gap", "orders", [1], ids[10])
-            await reader.aclose()
-
-        run(work())
-
-    def test_callback_that_has_nothing_leaves_the_gap_alone(self) -> None:
-        """None is no snapshot: the gap then has the id of now."""
-
-        async def work() -> None:
-            channels, ids = await ten()
-            reader = channels.subscribe("orders", after=ids[3], on_gap=lambda _: None, caught_up=True)
-            events = await take(reader, 2)
-            assert told(events) == ["gap", "caught-up"]
-            assert events[0].id == ids[10]
-            await reader.aclose()
-
-        run(work())
-
-    @pytest.mark.parametrize("item", [Event("x", id=1), Event("x", retry=1), Event("x", event="gap")])
-    def test_snapshot_with_what_is_not_its_own_is_refused(self, item: Event) -> None:
-        """An id of the callback's would lead nowhere."""
-
-        async def work() -> None:
-            channels, ids = await ten()
-            with pytest.raises(InvalidEventError):
-                await take(channels.subscribe("orders", after=ids[3], on_gap=lambda _: item), 2)
-            assert channels.subscribers("orders") == 0
-
-        run(work())
-
-    def test_callback_that_fails_ends_the_stream(self) -> None:
-        """The error is the reader's, and the channel is left."""
-
-        async def work() -> None:
-            channels, _ = await ten()
-            reader = channels.subscribe("orders", after="x", on_gap=lambda _: 1 / 0)
-            with pytest.raises(ZeroDivisionError):
-                await take(reader, 1)
-            assert channels.subscribers("orders") == 0
-            assert [event async for event in reader] == []
-
-        run(work())
-
-    def test_callback_that_is_cancelled_is_asked_again(self) -> None:
-        """A reader that gives up waiting and comes back is still told of the gap."""
-
-        async def work() -> None:
-            channels, ids = await ten()
-            calls = []
-
-            async def slow(_: Gap) -> str:
-                calls.append(1)
-                await asyncio.sleep(0 if len(calls) > 1 else 100)
-                return "all"
-
-            reader = channels.subscribe("orders", after=ids[3], on_gap=slow)
-            first = asyncio.ensure_future(anext(reader))
-            await eventually(lambda: calls)
-            first.cancel()
-            await asyncio.wait([first])
-            assert told(await take(reader, 2)) == ["gap", "snapshot"]
-            await reader.aclose()
-
-        run(work())
-
-
 class TestPage:
     """An id that was rendered into a page."""
 
@@ -308,121 +167,6 @@ class TestPage:
             reader = channels.subscribe("new", "other", after=position, caught_up=True)
             assert told(await take(reader, 2)) == [1, "caught-up"]
             await reader.aclose()
-
-        run(work())
-
-
-class TestSeveralChannels:
-    """A vector of positions in one id."""
-
-    def test_each_id_leads_on_in_every_channel(self) -> None:
-        """Whichever event is the last that a client has seen."""
-
-        async def work() -> None:
-            channels = Channels(MemoryLog())
-            start = await channels.position("a", "b")
-            await publish(channels, "a", "a1", "a2")
-            await publish(channels, "b", "b1", "b2")
-            everything = await take(channels.subscribe("a", "b", after=start), 4)
-            assert sorted(told(everything)) == ["a1", "a2", "b1", "b2"]
-            for seen in range(1, 4):
-                reader = channels.subscribe("a", "b", after=everything[seen - 1].id, caught_up=True)
-                rest = told(await take(reader, 5 - seen))
-                assert sorted([*told(everything[:seen]), *rest[:-1]]) == ["a1", "a2", "b1", "b2"]
-                await reader.aclose()
-
-        run(work())
-
-    def test_page_that_has_one_channel_more_begins_there(self) -> None:
-        """It is given an id for both before anything else, and goes on exactly in the one it had."""
-
-        async def work() -> None:
-            channels = Channels(MemoryLog())
-            old, _ = await publish(channels, "a", "a1", "a2")
-            await publish(channels, "b", "b1")
-            reader = channels.subscribe("a", "b", after=old)
-            events = await take(reader, 2)
-            assert told(events) == ["cursor", "a2"]
-            assert all((event.id or "").count(",") == 1 for event in events)
-            await publish(channels, "b", "b2")
-            assert told(await take(reader, 1)) == ["b2"]
-            again = channels.subscribe("a", "b", after=events[0].id, caught_up=True)
-            assert told(await take(again, 3)) == ["a2", "b2", "caught-up"]
-            await reader.aclose()
-            await again.aclose()
-
-        run(work())
-
-    def test_page_that_has_one_channel_less_goes_on_in_the_other(self) -> None:
-        """What it no longer names is left out."""
-
-        async def work() -> None:
-            channels = Channels(MemoryLog())
-            both = await channels.position("a", "b")
-            await publish(channels, "a", "a1")
-            await publish(channels, "b", "b1")
-            reader = channels.subscribe("b", after=both, caught_up=True)
-            assert told(await take(reader, 2)) == ["b1", "caught-up"]
-            await reader.aclose()
-
-        run(work())
-
-    @pytest.mark.parametrize("on_gap", ["oldest", "live", lambda _: "all"])
-    def test_client_cut_off_between_two_gaps_is_told_of_both_again(self, on_gap: Any) -> None:
-        """No id is sent that has a place in one channel and none in the other."""
-
-        async def work() -> None:
-            channels = Channels(MemoryLog())
-            await publish(channels, "a", "a1")
-            await publish(channels, "b", "b1")
-            reader = channels.subscribe("a", "b", after="garbage", on_gap=on_gap, caught_up=True)
-            last, gaps = None, []
-            while last is None:
-                event = (await take(reader, 1))[0]
-                last = event.id
-                gaps += [event.data["channel"]] if event.event == "gap" else []
-            assert gaps == ["a", "b"]
-            await reader.aclose()
-            again = channels.subscribe("a", "b", after=last, caught_up=True)
-            expected = ["a1", "b1", "caught-up"] if on_gap == "oldest" else ["caught-up"]
-            assert told(await take(again, len(expected))) == expected
-            await again.aclose()
-
-        run(work())
-
-    def test_gap_of_one_channel_names_it_and_leaves_the_other_exact(self) -> None:
-        """The vector says where the client stands in the rest."""
-
-        async def work() -> None:
-            channels = Channels(MemoryLog(max_events=5))
-            start = await channels.position("a", "b")
-            await publish(channels, "a", *range(10))
-            await publish(channels, "b", "b1")
-            events = await take(channels.subscribe("a", "b", after=start), 7)
-            assert told(events) == ["gap", 5, 6, 7, 8, 9, "b1"]
-            assert (events[0].data["channel"], events[0].data["reason"]) == ("a", "evicted")
-
-        run(work())
-
-    def test_a_hundred_channels_in_one_subscription(self) -> None:
-        """Each is counted once, and each event has an id that leads on in all."""
-
-        async def work() -> None:
-            channels = Channels(MemoryLog())
-            names = [f"channel {number}" for number in range(100)]
-            start = await channels.position(*names)
-            reader = channels.subscribe(*names, after=start, caught_up=True)
-            assert told(await take(reader, 1)) == ["caught-up"]
-            for name in names:
-                await channels.publish(name, name)
-            events = await take(reader, 100)
-            assert told(events) == names
-            assert {channels.subscribers(name) for name in names} == {1}
-            half = channels.subscribe(*names, after=events[49].id, caught_up=True)
-            assert told(await take(half, 51)) == [*names[50:], "caught-up"]
-            await reader.aclose()
-            await half.aclose()
-            assert {channels.subscribers(name) for name in names} == {0}
 
         run(work())
 
