@@ -9,5 +9,6 @@ from streamkit.channels._log import Log
 from streamkit.channels._options import Gap
 from streamkit.channels._subscription import Subscription
 from streamkit.channels.memory import MemoryLog
+from streamkit.channels.sqlite import SQLiteLog
 
-__all__ = ["Channels", "Gap", "Log", "MemoryLog", "Subscription"]
+__all__ = ["Channels", "Gap", "Log", "MemoryLog", "SQLiteLog", "Subscription"]
