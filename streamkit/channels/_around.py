@@ -1,7 +1,6 @@
-"""Where a source finds itself that no response has: in the context of whoever started it, with what its framework needs.
+"""Where a source finds itself that belongs to no response: with what its framework needs, and on a loop that lasts.
 
-A response's adapter knows its framework; here it is known by what the process has loaded, and nothing is imported for
-it.
+A response's adapter knows its framework; here it is known by what the process has loaded, and nothing is imported.
 """
 
 from __future__ import annotations
