@@ -17,6 +17,7 @@ from gevent.event import Event
 from streamkit._engine.threads import Parker
 
 if TYPE_CHECKING:
+    import threading
     from asyncio import AbstractEventLoop
 
 
@@ -43,6 +44,11 @@ class GreenletParker(Parker):
 def native_lock() -> AbstractContextManager[object]:
     """Return a lock that gevent did not replace; its holder may take it again."""
     return cast(AbstractContextManager[object], monkey.get_original("_thread", "RLock")())
+
+
+def native_latch() -> threading.Lock:
+    """Return a lock that gevent did not replace; any thread may give it back."""
+    return cast("threading.Lock", monkey.get_original("_thread", "allocate_lock")())
 
 
 def new_native_loop() -> AbstractEventLoop:

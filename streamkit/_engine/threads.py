@@ -31,8 +31,8 @@ class Parker:
 
     __slots__ = ("_latch",)
 
-    def __init__(self) -> None:
-        self._latch = threading.Lock()
+    def __init__(self, latch: threading.Lock | None = None) -> None:
+        self._latch = latch or threading.Lock()
         self._latch.acquire()
 
     def wake(self) -> None:
@@ -58,6 +58,15 @@ def new_parker() -> Parker:
 
         return GreenletParker()
     return Parker()
+
+
+def new_latch() -> threading.Lock:
+    """Return a lock of the operating system that one thread may take and another give back; for a native thread."""
+    if under_gevent():
+        from streamkit._engine._gevent import native_latch
+
+        return native_latch()
+    return threading.Lock()
 
 
 def new_lock() -> AbstractContextManager[object]:

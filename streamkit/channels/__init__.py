@@ -11,5 +11,6 @@ from streamkit.channels._log import Log
 from streamkit.channels._options import Gap
 from streamkit.channels._subscription import Subscription
 from streamkit.channels.memory import MemoryLog
+from streamkit.channels.sqlite import SQLiteLog
 
-__all__ = ["Channels", "Detached", "Gap", "Log", "MemoryLog", "Status", "Subscription"]
+__all__ = ["Channels", "Detached", "Gap", "Log", "MemoryLog", "SQLiteLog", "Status", "Subscription"]

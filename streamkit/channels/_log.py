@@ -12,11 +12,13 @@ in: an entry that begins a new epoch, which nobody can pass without being told o
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import ClassVar, NamedTuple
 
 from streamkit._engine.policy import check_int
@@ -72,14 +74,19 @@ class Log(ABC):
     ) -> None:
         check_int(f"{type(self).__name__}.max_events", max_events)
         check_int(f"{type(self).__name__}.max_bytes", max_bytes)
-        for name, value in (("max_age", max_age), ("timeout", timeout)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+        for name, value in (("max_age", 1.0 if max_age is None else max_age), ("timeout", timeout)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise ValueError(f"{type(self).__name__}.{name} must be seconds above zero, not {value!r}")
         self.max_events, self.max_bytes, self.max_age, self.timeout = max_events, max_bytes, max_age, timeout
         self._now = now
         self._known: PerProcess[OrderedDict[str, Position]] = PerProcess(OrderedDict)
         self._watchers: PerProcess[dict[str, list[Tell]]] = PerProcess(dict)
-        self._lock = new_lock()
+        self._locks = PerProcess(new_lock)
+
+    @property
+    def _lock(self) -> AbstractContextManager[object]:
+        """Guards what this process remembers; a fork's parent may have held its own for ever."""
+        return self._locks.here()
 
     # -- for channels --------------------------------------------------------------------------------------------
 

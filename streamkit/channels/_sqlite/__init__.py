@@ -1,0 +1,1 @@
+"""The parts of `SQLiteLog`: connections to the file, its rows, and the thread that looks for new ones."""
