@@ -151,6 +151,11 @@ class SQLiteLog(Log):
                 self._touch(connection, [channel])
             return view
 
+    def exists(self, channel: str) -> bool:
+        """See `Log.exists`."""
+        with self._using("look for a channel") as connection:
+            return rows.find(connection, channel) is not None
+
     def hold(self, name: str, owner: str, seconds: float) -> bool:
         """See `Log.hold`."""
         with self._using("hold a lease") as connection, transaction(connection, "IMMEDIATE"):
