@@ -254,14 +254,14 @@ class Detached:
 
     def _state(self, channel: str) -> State:
         """Return the state of a stream, and record it as lost where nobody holds its lease."""
-        if self.log.holder(channel) is not None:
-            return "running"
         if not self.log.exists(channel):
-            return "unknown"
+            return "unknown" if self.log.holder(channel) is None else "running"
         last = self.log.last(channel)
-        if last is None or last.payload is None:
-            return "unknown"
-        if not last.sealed:
+        if last is None or not last.sealed:  # once it is, its end counts, though the lease may not be given back yet
+            if self.log.holder(channel) is not None:
+                return "running"
+            if last is None or last.payload is None:
+                return "unknown"
             self._seal(channel, "lost")
             last = self.log.last(channel)
         return state_of(last.payload) if last is not None and last.payload is not None else "unknown"
