@@ -61,6 +61,10 @@ class Cursor:
         """Go back to reading the log."""
         self.live = False
 
+    def sealed(self) -> None:
+        """Take note that the tail has seen the last entry there will ever be."""
+        raise NotImplementedError
+
     def end(self) -> None:
         """End the whole subscription."""
         raise NotImplementedError
@@ -110,6 +114,8 @@ class Tail:
         for cursor in list(self.cursors):
             if cursor.live:
                 cursor.take(entry, last)
+            if entry.sealed:
+                cursor.sealed()
         return True
 
     def look(self) -> None:

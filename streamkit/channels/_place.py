@@ -51,6 +51,10 @@ class Place(Cursor):
         super().resync()
         self._subscription.resync()
 
+    def sealed(self) -> None:
+        """Have the subscription see whether it is over: it may have read the last entry before it was told."""
+        self._subscription.wake()
+
     def end(self) -> None:
         """End the whole subscription."""
         self._subscription.end()

@@ -46,7 +46,7 @@ class Subscription:
         self._cursors: list[Place] = []
         self._queue: deque[tuple[Place, Entry] | Note] = deque()
         self._queued = 0
-        self._hidden: list[Entry] = []  # since an id was sent
+        self._hidden: tuple[int, int, int] | None = None  # since an id was sent: entries, bytes, the tag of the first
         self._waiter: asyncio.Future[None] | None = None
         self._single = len(positions) == 1
         self._live = False  # all cursors are
@@ -166,7 +166,7 @@ class Subscription:
         visible = self._options.visible(event)  # type: ignore[misc]
         if not (await visible if inspect.isawaitable(visible) else visible):
             return self._hide(item[1])
-        self._hidden.clear()
+        self._hidden = None
         return event
 
     def _hide(self, entry: Entry) -> Event | None:
@@ -175,21 +175,18 @@ class Subscription:
         An id rides on what is shown. A client that comes back with an old one has the hidden entries read and hidden
         again, and would be told of a gap, though it misses nothing, only where the log has dropped some of them.
         """
-        hidden, log = self._hidden, self._channels.log
-        hidden.append(entry)
-        age = (entry.position.tag - hidden[0].position.tag) / 1_000_000
-        if (
-            len(hidden) * 4 < log.max_events
-            and sum(entry.size for entry in hidden) * 4 < log.max_bytes
-            and (log.max_age is None or age * 4 < log.max_age)
-        ):
-            return None
-        return self._note(Note(None, {}, "cursor"))
+        log, (count, size, since) = self._channels.log, self._hidden or (0, 0, entry.position.tag)
+        self._hidden = (count + 1, size + entry.size, since)
+        age = (entry.position.tag - since) / 1_000_000
+        lags = 4 * self._hidden[0] >= log.max_events or 4 * self._hidden[1] >= log.max_bytes
+        if lags or (log.max_age is not None and 4 * age >= log.max_age):
+            return self._note(Note(None, {}, "cursor"))
+        return None
 
     def _note(self, note: Note) -> Event:
         if note.cursor is not None and note.position is not None:
             note.cursor.sent = note.position
-        self._hidden.clear()
+        self._hidden = None
         return Event(note.data, event=note.event, id=self._id() if note.has_id else None)
 
     def _id(self) -> str:
