@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from streamkit.channels._entry import write_payload
 from streamkit.channels._position import MAX_NAME, check_channel
-from streamkit.errors import LogFullError
 from streamkit.sse import Event
 
 End = Literal["done", "failed", "cancelled", "lost"]
@@ -29,13 +27,22 @@ class Status:
     """How a detached stream stands.
 
     Attributes:
-        state: `"running"`; one of the four ends; or `"unknown"`: never started, or forgotten by the log. Answer 404.
-        seen: Whether the client with the id that was asked about has seen the end. Answer 204, which tells EventSource
-            not to come back (WHATWG HTML, 9.2.3).
+        state: `"running"`; one of the four ends; or `"unknown"`: never started, or forgotten by the log.
+        seen: Whether the client with the id that was asked about has seen the end.
     """
 
     state: State
     seen: bool
+
+    @property
+    def code(self) -> Literal[200, 204, 404]:
+        """The HTTP status to answer a reader with: 200 and the stream; 404 where there is none; 204 after its end.
+
+        EventSource comes back after an end, unless it is told by 204 not to (WHATWG HTML, 9.2.3).
+        """
+        if self.state == "unknown":
+            return 404
+        return 204 if self.seen else 200
 
 
 def channel_of(key: object) -> str:
@@ -50,25 +57,22 @@ def channel_of(key: object) -> str:
     most = MAX_NAME - len(PREFIX)
     if not 1 <= len(key.encode(errors="surrogatepass")) <= most:
         raise ValueError(f"key must have 1 to {most} bytes in UTF-8, and this has not: {key!r:.300}")
-    return check_channel(PREFIX + key)
+    try:
+        return check_channel(PREFIX + key)
+    except ValueError:
+        raise ValueError(f"key must not hold a lone surrogate; got {key!r:.300}") from None
 
 
-def end_payload(end: End, error: Exception | None, error_text: Callable[[Exception], str] | None) -> bytes:
+def end_payload(end: End, text: str | None = None) -> bytes:
     """Return the last entry of a stream: an event whose type is how it ended.
 
     Args:
         end: How.
-        error: What its source raised, if it did.
-        error_text: Returns what its readers are told of that; None tells them no more than that it failed.
+        text: What the readers of one that failed are told; None for the general sentence.
     """
     if end in {"done", "cancelled"}:
         return write_payload(Event("", event=end), None)
-    text = LOST if end == "lost" else FAILED
-    if isinstance(error, LogFullError):
-        text = f"The answer is longer than its log keeps: {error.limit}."
-    elif error is not None and error_text is not None:
-        text = error_text(error)
-    return write_payload(Event({"error": text}, event=end), None)
+    return write_payload(Event({"error": LOST if end == "lost" else text or FAILED}, event=end), None)
 
 
 def state_of(payload: bytes) -> State:

@@ -1,28 +1,29 @@
 """Run the source of one detached stream to its end, whoever reads it, and record how it ended.
 
 The source runs in one task, in the Context of whoever started it; a sync one in a thread of its own, which the task
-reads. Only the holder of the stream's lease may say that it goes on, and the end is an entry that seals the channel: of
-all who would end it, the first does, and the others find it sealed.
+reads. A second task renews the lease and looks whether somebody else has ended the stream. Nothing but the source's own
+failure, the log's limit, a recorded end or the end of the process ends it: a log that is down is waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
-from streamkit._engine.clock import Clock
-from streamkit._engine.handoff import call_threadsafe, wait_in_loop
+from streamkit._engine.bodies import discard
+from streamkit._engine.clock import Clock, Timer
+from streamkit._engine.handoff import Handoff, call_threadsafe, wait_in_loop
 from streamkit._engine.register import logger, register
-from streamkit._engine.source import Source, close_async, close_sync, is_async
-from streamkit._engine.threads import CAP, start_thread
-from streamkit.channels._ends import End
-from streamkit.channels._entry import Entry
+from streamkit._engine.source import Resumed, as_error, close_async
+from streamkit._engine.stream import PLAIN, Stream
+from streamkit._engine.threads import running_loop
+from streamkit.channels._ends import PREFIX, End, end_payload
+from streamkit.channels._entry import OVERHEAD, Entry
 from streamkit.channels._log import Log
-from streamkit.channels._position import Position
-from streamkit.errors import LogFullError, LogUnavailableError, PipeClosedError, SealedError
-from streamkit.pipe import Pipe
+from streamkit.channels._records import Records
+from streamkit.channels._threaded import Threaded
+from streamkit.errors import LogFullError, LogUnavailableError, SealedError
 
 PAUSE = 0.5
 """Seconds until a log that is down, or full, is tried again."""
@@ -32,205 +33,261 @@ class Setting(NamedTuple):
     """What all producers of one `Detached` share."""
 
     log: Log
+    records: Records
     clock: Clock
     lease: float
     grace: float
     waits: bool
     encode: Callable[[object], bytes]
-    end: Callable[[End, Exception | None], bytes]
+    error_text: Callable[[Exception], str] | None
     call: Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class Producer:
-    """One source that is being run in this process."""
+    """One source that is being run in this process.
 
-    def __init__(self, setting: Setting, channel: str, owner: str, begun: Position, source: Source) -> None:
+    Attributes:
+        over: Ends when all is recorded, or cannot be.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        channel: str,
+        owner: str,
+        stream: Stream,
+        *,
+        source: Any,
+        loop: asyncio.AbstractEventLoop,
+        gone: Callable[[], object],
+    ) -> None:
         self.channel = channel
+        self.owner = owner
+        self.loop = loop
+        self.over: Handoff[None] = Handoff(1)
         self._setting = setting
-        self._owner = owner
-        self._last = begun
+        self._stream = stream
         self._source = source
+        self._is_threaded = isinstance(source, Threaded)  # and so is in the Context, and what is around, itself
+        self._gone = gone
+        self._stored = 0
         self._ending: End | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._limit: str | None = None
+        self._leaves = False
+        self._records_end = False
+        self._is_down = False
+        self._is_hinted = False
+        self._wake: Callable[[], object] | None = None
+        self._timer: Timer | None = None
         self._task: asyncio.Task[None] | None = None
-        self._renewing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     # -- from outside --------------------------------------------------------------------------------------------
 
-    def begin(self, context: Context, over: Callable[[], object]) -> None:
-        """Start on the running loop; `over` is called when all is recorded."""
-        self._loop = asyncio.get_running_loop()
-        self._task = self._loop.create_task(self._run(), context=context)
-        self._renewing = self._loop.create_task(self._renew())
+    @property
+    def runs(self) -> bool:
+        """Whether it can come to its end."""
+        return self.loop.is_running() and not self.over.ended
+
+    def start(self) -> None:
+        """Begin; from any thread."""
+        if isinstance(self._source, Threaded):
+            self._source.start()  # from here, since under gevent it runs beside its caller
+        if running_loop() is self.loop:
+            self._begin()
+        else:
+            call_threadsafe(self.loop, self._begin)
+
+    def discard(self) -> None:
+        """Close a source that is never going to be started."""
+        if isinstance(self._source, Threaded):
+            self._source.forget()
+        discard(self._stream)
+
+    def _begin(self) -> None:
+        context = self._stream.context.copy() if self._is_threaded else self._stream.context
+        self._task = self.loop.create_task(self._run(), context=context)
+        self._watching = self.loop.create_task(self._watch())
+        self._task.add_done_callback(self._ended)
         self._setting.log.watch(self.channel, self._told)
         register().listeners.add(self.drain)
         if register().leaving:
             self.drain()
 
-        def ended(_: object) -> None:
-            register().listeners.discard(self.drain)
-            self._setting.log.unwatch(self.channel, self._told)
-            if self._renewing is not None:
-                self._renewing.cancel()
-            over()
-
-        self._task.add_done_callback(ended)
+    def _ended(self, _: object) -> None:
+        register().listeners.discard(self.drain)
+        self._setting.log.unwatch(self.channel, self._told)
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._gone()
+        self.over.end()
 
     def drain(self) -> None:
         """Let it finish within the grace, and record it as lost then; from any thread."""
-        loop = self._loop
-        if loop is not None:
-            setting = self._setting
-            call_threadsafe(loop, lambda: setting.clock.call_later(loop, setting.grace, lambda: self.stop("lost")))
+        call_threadsafe(self.loop, self._drain)
 
-    def stop(self, end: End) -> None:
-        """End the source where it waits; on its loop."""
-        if self._task is not None and self._ending is None and not self._task.done():
+    def _drain(self) -> None:
+        if self._timer is None and not self.over.ended:
+            self._timer = self._setting.clock.call_later(self.loop, self._setting.grace, self._leave)
+
+    def _leave(self) -> None:
+        self._leaves = True
+        self._stop("lost")
+
+    def _stop(self, end: End) -> None:
+        """End the source where it waits."""
+        if self._task is not None and self._ending is None and not self._records_end:
             self._ending = end
             self._task.cancel()
 
-    @property
-    def runs(self) -> bool:
-        """Whether its loop runs, in another thread than the caller's, and it has not ended."""
-        return self._loop is not None and self._loop.is_running()
-
-    async def wait(self) -> None:
-        """Wait until all is recorded; on its loop."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
-
     def _told(self, entries: list[Entry] | None) -> None:
-        """Hear of an end that somebody else has recorded."""
-        if self._loop is not None and (entries is None or any(entry.sealed for entry in entries)):
-            call_threadsafe(self._loop, lambda: self._loop and self._loop.create_task(self._look()))
+        """Hear of an end that somebody else has recorded; in any thread."""
+        if entries is None or any(entry.sealed for entry in entries):
+            call_threadsafe(self.loop, self._hint)
 
-    async def _look(self) -> None:
-        try:
-            page = await self._setting.call(lambda: self._setting.log.page(self.channel, None, 0))
-        except LogUnavailableError:
-            return  # the next renewal looks again
-        if page.sealed:
-            self.stop("cancelled")
+    # -- the task that watches -----------------------------------------------------------------------------------
 
-    async def _renew(self) -> None:
-        setting = self._setting
+    def _hint(self) -> None:
+        self._is_hinted = True
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake()
+
+    def _when_hinted(self, wake: Callable[[], object]) -> bool:
+        self._wake = wake
+        return not self._is_hinted
+
+    async def _watch(self) -> None:
+        """Renew the lease in time, and look whether an end was recorded when there is a hint."""
+        clock, pause = self._setting.clock, self._setting.lease / 3
+        due = clock.now() + pause
         while True:
-            await wait_in_loop(lambda _: True, setting.lease / 3, setting.clock)
-            try:
-                await setting.call(lambda: setting.log.hold(self.channel, self._owner, setting.lease))
-            except LogUnavailableError as exc:
-                logger.warning("The lease of %r is not renewed: %s", self.channel, exc)
-            await self._look()
+            renew, self._is_hinted = clock.now() >= due, False
+            if not await self._renew_or_look(renew=renew):
+                due = clock.now() + min(PAUSE, pause)  # the lease may have run out when the log is back
+            elif renew:
+                due = clock.now() + pause
+            await wait_in_loop(self._when_hinted, max(due - clock.now(), 0.0), clock)
 
-    # -- the task ------------------------------------------------------------------------------------------------
+    async def _renew_or_look(self, *, renew: bool) -> bool:
+        """Return whether the log has answered."""
+        setting = self._setting
+
+        def ask() -> bool:
+            if renew:
+                setting.records.renew(self.channel, self.owner)
+            return setting.records.is_sealed(self.channel)
+
+        try:
+            if await setting.call(ask):
+                self._stop("cancelled")
+        except LogUnavailableError as exc:
+            self._down(exc)
+            return False
+        self._back()
+        return True
+
+    def _down(self, exc: Exception) -> None:
+        if not self._is_down:
+            logger.warning("The detached stream %r waits for its log: %s", self._key, exc)
+        self._is_down = True
+
+    def _back(self) -> None:
+        if self._is_down:
+            logger.warning("The detached stream %r goes on: its log is back", self._key)
+        self._is_down = False
+
+    @property
+    def _key(self) -> str:
+        return self.channel.removeprefix(PREFIX)
+
+    # -- the task that produces ----------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        end: End = "lost"
-        error: Exception | None = None
-        try:
-            end, error = await self._produce()
-        except asyncio.CancelledError:
-            end = self._ending or "lost"  # else the loop itself is ending
-        finally:
-            await self._record(end, error)
+        end, text = await self._outcome()
+        self._records_end = True
+        await self._record(end_payload(end, text))
 
-    async def _produce(self) -> tuple[End, Exception | None]:
-        """Store what the source gives; return how it ended."""
-        source: Any = self._source
+    async def _outcome(self) -> tuple[End, str | None]:
+        """Run the source; return how it ended, and what its readers are told of that."""
+        try:
+            async with PLAIN.in_task() if self._is_threaded else self._stream.around.in_task():
+                await self._produce()
+        except BaseException as exc:
+            if isinstance(exc, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
+                return self._ending or "lost", None  # else the loop itself is ending
+            error = as_error(exc)
+            logger.error("The source of the detached stream %r failed", self._key, exc_info=error)
+            return self._ending or "failed", self._text(error)
+        return self._ending or "done", None
+
+    def _text(self, error: Exception) -> str | None:
+        if self._limit is not None:
+            return f"The answer is longer than its log keeps: {self._limit}."
+        if self._setting.error_text is None:
+            return None
+        try:
+            text = self._setting.error_text(error)
+        except Exception:
+            logger.exception("Detached.error_text failed; readers get the general sentence")
+            return None
+        if isinstance(text, str):
+            return text
+        logger.error("Detached.error_text must return a str, not %.200r; readers get the general sentence", text)
+        return None
+
+    async def _produce(self) -> None:
+        """Store what the source gives."""
         items: Any = None
         try:
-            source = source if is_async(source) else _in_thread(source)
-            items = aiter(source)
-            async for item in items:
-                await self._store(self._setting.encode(item))
-        except SealedError:
-            return "cancelled", None
-        except Exception as exc:
-            logger.error("The source of the detached stream %r failed", self.channel, exc_info=exc)
-            return "failed", exc
+            items = aiter(self._source)
+            async for item in Resumed(items):
+                if self._ending is not None or not await self._store(self._setting.encode(item)):
+                    return
         finally:
-            if items is not None:
-                await close_async(items, source)
-        return "done", None
+            await self._close(items)
 
-    async def _store(self, payload: bytes) -> None:
-        """Append one entry, after whatever keeps the log from taking it."""
-        log = self._setting.log
+    async def _close(self, items: Any) -> None:
+        try:
+            await close_async(self._source if items is None else items, self._source)
+        except Exception:
+            logger.exception("Closing the source of the detached stream %r failed", self._key)
+
+    async def _store(self, payload: bytes) -> bool:
+        """Append one entry, after whatever keeps the log from taking it; False where the stream has ended."""
+        log, setting = self._setting.log, self._setting
+        key = str(self._stored)  # so that it is stored once, also where a reply was lost
         while True:
             try:
-                appended = await self._setting.call(lambda: log.append(self.channel, payload, keep=True))
-            except LogFullError:
-                if not self._setting.waits:
-                    raise
-            except LogUnavailableError:
-                pass
-            else:
-                self._last = appended.position
-                return
-            await wait_in_loop(lambda _: True, PAUSE, self._setting.clock)
-            if await self._was_stored(payload):
-                return
-
-    async def _was_stored(self, payload: bytes) -> bool:
-        """Tell whether an entry is there of which no reply came; nobody else appends but an end."""
-        last = self._last
-        try:
-            page = await self._setting.call(lambda: self._setting.log.page(self.channel, last, 1))
-        except LogUnavailableError:
-            return False
-        if page.gap is None and page.entries and page.entries[0].payload == payload:
-            self._last = page.entries[0].position
-            return True
-        return False
-
-    async def _record(self, end: End, error: Exception | None) -> None:
-        """Seal the channel, unless somebody has, and give the lease back."""
-        log, payload = self._setting.log, self._setting.end(end, error)
-
-        def record() -> None:
-            try:
-                log.append(self.channel, payload, seal=True)
+                await setting.call(lambda: log.append(self.channel, payload, key=key, keep=True))
             except SealedError:
-                pass
-            finally:
-                log.release(self.channel, self._owner)
+                return False
+            except LogFullError as exc:
+                if not setting.waits or len(payload) + OVERHEAD > log.max_bytes:
+                    self._limit = exc.limit
+                    raise
+            except LogUnavailableError as exc:
+                self._down(exc)
+                self._hint()
+            else:
+                self._stored += 1
+                return True
+            await wait_in_loop(lambda _: True, PAUSE, setting.clock)
 
-        try:
-            await self._setting.call(record)
-        except LogUnavailableError as exc:
-            logger.warning("The end of %r was not recorded, and is found by its lease: %s", self.channel, exc)
-
-
-def _in_thread(source: Any) -> Pipe:
-    """Return what a sync source gives, iterated and closed in a daemon thread of its own.
-
-    Raises:
-        TooManyStreamsError: As many threads run as `set_max_threads` allows.
-    """
-    pipe, context = Pipe(1), copy_context()
-
-    def run() -> None:
-        error: BaseException | None = None
-        items = iter(source)
-        try:
-            for item in items:
-                pipe.put(item)
-        except PipeClosedError:
-            pass
-        except BaseException as exc:
-            error = exc
-        finally:
+    async def _record(self, payload: bytes) -> None:
+        """Record the end; where the process is leaving, a log that is down is not waited for."""
+        setting = self._setting
+        while True:
             try:
-                close_sync(items, source)
-            except Exception as exc:
-                error = error or exc
-            CAP.release()
-            pipe.close(error)
-
-    CAP.acquire()
-    try:
-        start_thread(lambda: context.run(run), "streamkit-detached")
-    except BaseException:
-        CAP.release()
-        raise
-    return pipe
+                await setting.call(lambda: setting.records.end(self.channel, self.owner, payload))
+            except LogUnavailableError as exc:
+                self._down(exc)
+                if self._leaves:
+                    logger.warning("The end of %r was not recorded, and is found by its lease: %s", self._key, exc)
+                    return
+            else:
+                self._back()
+                return
+            await wait_in_loop(lambda _: True, PAUSE, setting.clock)

@@ -166,8 +166,9 @@ class MemoryLog(Log):
     def release(self, name: str, owner: str) -> None:
         """See `Log.release`."""
         with self._lock:
-            if self.holder(name) == owner:
-                del self._stores.here().leases[name]
+            leases = self._stores.here().leases
+            if name in leases and leases[name][0] == owner:  # also where it has run out
+                del leases[name]
 
 
 @cache

@@ -153,7 +153,7 @@ class SQLiteLog(Log):
 
     def exists(self, channel: str) -> bool:
         """See `Log.exists`."""
-        with self._using("look for a channel") as connection:
+        with self._using("read") as connection:
             return rows.find(connection, channel) is not None
 
     def hold(self, name: str, owner: str, seconds: float) -> bool:
