@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, get_args
 
@@ -242,3 +244,73 @@ def test_several_channels_share_an_id_and_resume_each_by_itself(make_log: MakeLo
         assert one_more[0].event == "cursor"
 
     asyncio.run(main())
+
+
+class TestSurvival:
+    """The rows of the last table that need no second machine; the logs' own tests have the others."""
+
+    async def resumed(self, log: Log, after: str) -> list[str]:
+        """Return what a client gets that comes back to a process which was started since, and then 11."""
+        channels = Channels(log)
+        try:
+            return await asyncio.wait_for(sent(channels, channels.subscribe("orders", after=after, caught_up=True)), 10)
+        finally:
+            channels.close()
+
+    def publish(self, log: Log, *numbers: int) -> list[str]:
+        """Publish numbers; return their ids."""
+        return [Channels(log).publish_sync("orders", number) for number in numbers]
+
+    def backup(self, path: Path) -> Path:
+        """Make a backup as SQLite has it made."""
+        copy = path.with_suffix(".backup")
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        return copy
+
+    def test_memory_log_is_lost_with_its_process_and_that_is_told(self) -> None:
+        """The next process has another history."""
+        (id,) = self.publish(MemoryLog(), 1)
+        assert asyncio.run(self.resumed(MemoryLog(), id)) == ["gap:reset", "11"]
+
+    def test_sqlite_log_keeps_what_was_published(self, tmp_path: Path) -> None:
+        """A restart goes unnoticed."""
+        log = SQLiteLog(tmp_path / "events.db")
+        id, _ = self.publish(log, 1, 2)
+        log.close()
+        assert asyncio.run(self.resumed(SQLiteLog(tmp_path / "events.db"), id)) == ["2", "11"]
+
+    def test_deleted_file_is_told(self, tmp_path: Path) -> None:
+        """Nothing of it is left, and who comes back hears so."""
+        log = SQLiteLog(tmp_path / "events.db")
+        id, _ = self.publish(log, 1, 2)
+        log.close()
+        for file in tmp_path.glob("events.db*"):
+            file.unlink()
+        assert asyncio.run(self.resumed(SQLiteLog(tmp_path / "events.db"), id)) == ["gap:reset", "11"]
+
+    def test_restored_backup_is_told_by_a_process_that_knew(self, tmp_path: Path) -> None:
+        """To who had seen what is lost, and to who had not; the publisher has lived through it."""
+        log = SQLiteLog(tmp_path / "events.db")
+        ids = self.publish(log, 1, 2, 3)
+        copy = self.backup(tmp_path / "events.db")
+        ids += self.publish(log, 4, 5)
+        copy.rename(tmp_path / "events.db")
+        self.publish(log, 6)
+        log.close()
+        for after, got in ((ids[1], ["3", "gap:reset", "6", "11"]), (ids[4], ["gap:reset", "6", "11"])):
+            other = self.backup(tmp_path / "events.db")  # each reader has a log of its own to add 11 to
+            other = other.rename(tmp_path / f"{after}.db")
+            assert asyncio.run(self.resumed(SQLiteLog(other), after)) == got
+
+    def test_restored_backup_that_nobody_knew_is_told_to_those_who_had_seen_more(self, tmp_path: Path) -> None:
+        """The limit that the page admits: who had not seen 4 and 5 goes on as if they had never been."""
+        log = SQLiteLog(tmp_path / "events.db")
+        ids = self.publish(log, 1, 2, 3)
+        copy = self.backup(tmp_path / "events.db")
+        ids += self.publish(log, 4, 5)
+        log.close()
+        for after, got in ((ids[1], ["3", "11"]), (ids[4], ["gap:reset", "11"])):
+            restored = tmp_path / f"{after}.db"
+            restored.write_bytes(copy.read_bytes())
+            assert asyncio.run(self.resumed(SQLiteLog(restored), after)) == got

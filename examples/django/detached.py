@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase, HttpResponseNotFound
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.urls import path
 from django.views.generic import TemplateView, View
 
@@ -42,13 +42,11 @@ class Answer(View):
         return HttpResponseBadRequest('send {"prompt": "…"}')
 
     def get(self, request: HttpRequest, key: UUID) -> HttpResponseBase:
-        """Stream what the browser has not seen; 204 tells one that has seen the end not to come back."""
+        """Stream what the browser has not seen; 204 if that is nothing, not even the end; 404 if there is no answer."""
         last_id = last_event_id(request)
         status = streams.status_sync(str(key), after=last_id)
-        if status.state == "unknown":
-            return HttpResponseNotFound()
-        if status.seen:
-            return HttpResponse(status=204)
+        if status.code != 200:
+            return HttpResponse(status=status.code)
         events = streams.attach(str(key), after=last_id)
         # JSON, because a word may be a line break; `retry`, the milliseconds until a dropped connection is made again.
         return EventStreamResponse(events, format=EventStream(json=True), policy=StreamPolicy(retry=1000))

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
-from fastapi import APIRouter, FastAPI, HTTPException, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
@@ -53,12 +53,10 @@ async def start(key: UUID, sent: Prompt) -> None:
 
 @router.get("/detached/{key}", response_class=EventStreamResponse)
 async def read(key: UUID, last_id: LastEventID) -> Response:
-    """Stream what the browser has not seen of an answer; 204 tells one that has seen its end not to come back."""
+    """Stream what the browser has not seen of an answer; 204 if that is nothing, not even the end; 404 if none is."""
     status = await streams.status(str(key), after=last_id)
-    if status.state == "unknown":
-        raise HTTPException(404)
-    if status.seen:
-        return Response(status_code=204)
+    if status.code != 200:
+        return Response(status_code=status.code)
     events = streams.attach(str(key), after=last_id)
     # JSON, because a word may be a line break; `retry`, the milliseconds until a dropped connection is made again.
     return EventStreamResponse(events, format=EventStream(json=True), policy=StreamPolicy(retry=1000))

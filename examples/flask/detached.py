@@ -39,13 +39,11 @@ def start(key: UUID) -> Response:
 
 @pages.get("/detached/<uuid:key>")
 def read(key: UUID) -> Response:
-    """Stream what the browser has not seen of an answer; 204 tells one that has seen its end not to come back."""
+    """Stream what the browser has not seen of an answer; 204 if that is nothing, not even the end; 404 if none is."""
     last_id = last_event_id(request)
     status = streams.status_sync(str(key), after=last_id)
-    if status.state == "unknown":
-        abort(404)
-    if status.seen:
-        return Response(status=204)
+    if status.code != 200:
+        return Response(status=status.code)
     events = streams.attach(str(key), after=last_id)
     # JSON, because a word may be a line break; `retry`, the milliseconds until a dropped connection is made again.
     return EventStreamResponse(events, format=EventStream(json=True), policy=StreamPolicy(retry=1000))
