@@ -26,6 +26,7 @@ class Time:
         self.seconds = 1_700_000_000.0
 
     def __call__(self) -> float:
+        """Return the time."""
         return self.seconds
 
 
@@ -73,13 +74,16 @@ class Store:
 
 
 class MemoryStore(Store):
+    """Is nothing but the handle."""
+
     name = "memory"
 
     def _make(self) -> Log:
         return MemoryLog(now=self.now, **self._limits)
 
     def lose(self) -> Log:
-        return self.open()  # as after a restart
+        """Begin another process."""
+        return self.open()
 
 
 class SQLiteStore(Store):
@@ -89,20 +93,24 @@ class SQLiteStore(Store):
 
     @property
     def path(self) -> Path:
+        """Where the file is."""
         return self._directory / "log.db"
 
     def _make(self) -> Log:
         return SQLiteLog(self.path, now=self.now, **self._limits)
 
     def code(self) -> str:
+        """Return an expression that needs no import."""
         return f"__import__('streamkit.channels', fromlist=['x']).SQLiteLog({str(self.path)!r}, **{self._limits!r})"
 
     def lose(self) -> Log:
+        """Delete the file."""
         for path in self._directory.glob("log.db*"):
             path.unlink()
         return self.log
 
     def snapshot(self) -> Callable[[], object]:
+        """Copy the file."""
         if not self.path.exists():
             return self.lose
         kept = self._directory / f"snapshot {len(list(self._directory.iterdir()))}"
@@ -143,6 +151,7 @@ class Told:
         self._changed = threading.Condition()
 
     def __call__(self, entries: list[Entry] | None) -> None:
+        """Take what a log tells."""
         with self._changed:
             self.calls.append(None if entries is None else [entry.payload for entry in entries])
             self._changed.notify_all()

@@ -26,10 +26,12 @@ def numbered(log: Log, numbers: range, channel: str = "a") -> list[Position]:
 
 
 def read(page: Page) -> list[int]:
+    """Return the numbers on a page."""
     return [int(entry.payload or b"-1") for entry in page.entries]
 
 
 def passing(store: Store, seconds: float) -> None:
+    """Let time pass."""
     assert isinstance(store.now, Time)
     store.now.seconds += seconds
 
@@ -230,7 +232,7 @@ def test_sealed_channel_takes_nothing_more(make_store: MakeStore) -> None:
     end = log.append("a", b"2", seal=True).position
     for options in ({}, {"seal": True}, {"key": "new"}):
         with pytest.raises(SealedError, match="channel 'a' is sealed"):
-            log.append("a", b"3", **options)  # type: ignore[arg-type]
+            log.append("a", b"3", **options)
     assert not log.append("a", b"4", key="k").stored
     page = log.page("a", None)
     assert (read(page), page.sealed, page.head) == ([1, 2], True, end)

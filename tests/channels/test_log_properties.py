@@ -67,6 +67,7 @@ class World:
         self.readers = [Reader(logs[0].page("a", None).head, 0)]
 
     def log(self, number: int) -> Log:
+        """Return one of the processes' handles."""
         return self.logs[number % len(self.logs)]
 
     def do(self, step: str, number: int) -> None:
@@ -119,10 +120,12 @@ class World:
 
 
 def steps(*kinds: str) -> st.SearchStrategy[Steps]:
+    """Make stories of steps of these kinds."""
     return st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 11)), max_size=25)
 
 
 def play(kind: str, story: Steps) -> None:
+    """Go through a story and judge what the readers got."""
     with tempfile.TemporaryDirectory() as directory:
         store = STORES[kind](Path(directory), max_events=MAX_EVENTS, max_age=MAX_AGE)
         try:
@@ -134,7 +137,7 @@ def play(kind: str, story: Steps) -> None:
             store.close()
 
 
-slow = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+slow = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -7,6 +7,7 @@ import pytest
 from streamkit.channels import Log
 from streamkit.channels._entry import Entry
 from streamkit.channels._position import Position
+from streamkit.errors import SealedError
 from tests.channels.conftest import MakeStore
 from tests.channels.logs import ROLLED_BACK, Store, Time, Told
 
@@ -172,3 +173,19 @@ def test_fence_counts_as_an_entry_when_old_ones_are_dropped(make_store: MakeStor
     assert follow(store.log, None) == [b"3", b"4", b"5"]
     assert follow(store.log, one)[-3:] == [b"3", b"4", b"5"]
     assert follow(store.log, one)[0] in ("reset", "evicted")
+
+
+def test_sealed_channel_stays_sealed_behind_a_fence(make_store: MakeStore) -> None:
+    """An older life of the channel came back; the place is marked, and what was promised of that life holds."""
+    store = make_store()
+    store.log.append("a", b"1", seal=True)
+    restore = store.snapshot()
+    assert isinstance(store.now, Time)
+    store.now.seconds += 1
+    store.lose()
+    (two,) = append(store, store.log, b"2")
+    restore()
+    assert follow(store.log, two) == ["reset"]
+    assert store.log.page("a", None).sealed
+    with pytest.raises(SealedError):
+        store.log.append("a", b"3")

@@ -22,11 +22,13 @@ from tests.engine.interpreter import python
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
+    """Where the file is to be."""
     return tmp_path / "log.db"
 
 
 @pytest.fixture
 def clock() -> FakeClock:
+    """The poller's clock, moved by `look`."""
     return FakeClock()
 
 
@@ -72,6 +74,7 @@ def look(clock: FakeClock, seconds: float = POLL) -> None:
 
 
 def payloads(log: SQLiteLog, channel: str = "a") -> list[bytes | None]:
+    """Return what a channel holds."""
     return [entry.payload for entry in log.page(channel, None).entries]
 
 
@@ -81,13 +84,13 @@ def payloads(log: SQLiteLog, channel: str = "a") -> list[bytes | None]:
 @pytest.mark.parametrize("value", ["", ":memory:", "a\0b"])
 def test_path_that_is_no_file_is_refused(value: str) -> None:
     """At once, with the value: each connection to a database in memory has another one."""
-    with pytest.raises(ValueError, match="SQLiteLog.path must name a file that processes can share, not"):
+    with pytest.raises(ValueError, match=r"SQLiteLog\.path must name a file that processes can share, not"):
         SQLiteLog(value)
 
 
 def test_path_of_another_type_is_refused() -> None:
     """A connection, say."""
-    with pytest.raises(TypeError, match="SQLiteLog.path must be a str or a path, not None"):
+    with pytest.raises(TypeError, match=r"SQLiteLog\.path must be a str or a path, not None"):
         SQLiteLog(None)  # type: ignore[arg-type]
 
 
@@ -113,8 +116,7 @@ def test_handles_that_make_the_file_at_the_same_time_agree(tmp_path: Path, open_
     """As the workers of a server do when they start."""
     for round in range(5):
         logs = [open_log(tmp_path / f"{round}.db") for _ in range(6)]
-        begin = threading.Barrier(len(logs))
-        run_all([lambda log=log: (begin.wait(5), log.append("a", b"1")) for log in logs])  # type: ignore[misc]
+        run_all([lambda log=log: log.append("a", b"1") for log in logs])  # type: ignore[misc]
         assert len(payloads(logs[0])) == len(logs)
 
 
@@ -128,10 +130,13 @@ def test_threads_share_a_log(open_log: Open) -> None:
 
 
 def run_all(jobs: list[Callable[[], object]]) -> None:
+    """Run jobs in threads that begin together; fail where one does."""
+    begin = threading.Barrier(len(jobs))
     errors: list[BaseException] = []
 
     def run(job: Callable[[], object]) -> None:
         try:
+            begin.wait(5)
             job()
         except BaseException as error:
             errors.append(error)
@@ -261,7 +266,7 @@ def test_damaged_file_is_said(path: Path, open_log: Open) -> None:
 def test_path_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     """By a user who may read the file, and by one who may not even do that."""
     out, err = python(
-        f"""
+        """
         import os, sqlite3, sys, tempfile
         from pathlib import Path
         from streamkit.channels import SQLiteLog

@@ -19,7 +19,7 @@ from pathlib import Path
 from streamkit.channels import SQLiteLog
 from tests.channels.logs import Told
 
-path = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+path = Path({path!r})
 
 def open_files():
     found = []
@@ -36,7 +36,8 @@ def payloads(log, channel="a"):
 
 
 def run(code: str, path: Path, prelude: str = PRELUDE) -> tuple[str, str]:
-    return python(code, prelude=prelude.replace("sys.argv[1]", repr(str(path))).replace("len(sys.argv) > 1", "True"))
+    """Run code in a new interpreter, with the path of the file."""
+    return python(code, prelude=prelude.replace("{path!r}", repr(str(path))))
 
 
 def test_child_of_a_fork_uses_nothing_of_its_parent(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_fork_waits_for_threads_that_use_the_file(tmp_path: Path) -> None:
 
 
 def test_fork_that_tells_python_only_afterwards_is_warned_of(tmp_path: Path) -> None:
-    """uWSGI forks so: the file was open across it, and nobody could close it before."""
+    """As uWSGI forks: the file was open across it, and nobody could close it before."""
     out, err = run(
         """
         import ctypes
@@ -222,7 +223,7 @@ def test_process_that_is_killed_takes_nothing_with_it(tmp_path: Path) -> None:
             if number == 500:
                 os.kill(os.getpid(), signal.SIGKILL)
     """
-    program = PRELUDE.replace("sys.argv[1]", repr(str(path))).replace("len(sys.argv) > 1", "True")
+    program = PRELUDE.replace("{path!r}", repr(str(path)))
     command = [sys.executable, "-c", program + code.replace("\n        ", "\n")]
     done = subprocess.run(command, capture_output=True, timeout=30, cwd=Path(__file__).parents[2], check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
