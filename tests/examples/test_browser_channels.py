@@ -14,12 +14,13 @@ from tests.examples.running import Example, answer_to
 from tests.rig.requirements import needs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Route
 
 pytestmark = [pytest.mark.servers, pytest.mark.browser, needs("playwright", "chromium")]
 
 QUESTION = "What happens when a connection drops?"
-LOST = "document.querySelector('.status').textContent === 'The server that wrote this answer has gone.'"
+LOST = "document.querySelector('.status').textContent.startsWith('The rest of this answer is lost')"
+SHOWN = "[...document.querySelectorAll('.news li')].map((item) => item.firstChild.textContent)"
 LIVE = "document.querySelector('.status').textContent === 'Live.'"
 
 
@@ -97,8 +98,7 @@ class TestDetached:
 
 def shown(page: Window) -> list[str]:
     """Return the notifications of a page without their times, the newest first."""
-    script = "[...document.querySelectorAll('.news li')].map((item) => item.firstChild.textContent)"
-    return [str(text) for text in page.page.evaluate(script)]
+    return [str(text) for text in page.page.evaluate(SHOWN)]
 
 
 def wait_for_count(count: int, *pages: Window) -> None:
@@ -138,6 +138,21 @@ class TestNotifications:
             second.ask("three")
             wait_for_count(3, first, second)
             assert shown(first) == shown(second) == ["three", "two", "one <b>"]
+
+    def test_page_misses_nothing_before_its_stream_is_open(self, chromium: Browser, flask_example: Example) -> None:
+        """Its position is that of the moment when it was rendered: what was before is not shown, what came since is."""
+
+        def meanwhile(route: Route) -> None:
+            publish_elsewhere(flask_example, "meanwhile")
+            route.continue_()
+
+        publish_elsewhere(flask_example, "before")
+        page = chromium.new_page()
+        page.route("**/notifications/stream*", meanwhile)
+        page.goto(flask_example.url + "/notifications")
+        page.wait_for_selector(".news li")
+        assert page.evaluate(SHOWN) == ["meanwhile"]
+        page.close()
 
     def test_gap_is_shown(self, chromium: Browser, tmp_path: Path) -> None:
         """A log that was lost is not passed over: the page says where notifications are missing."""
