@@ -27,15 +27,12 @@ from streamkit.channels._channels import Channels, refuse_loop
 from streamkit.channels._ends import Status, channel_of, end_payload
 from streamkit.channels._entry import write_payload
 from streamkit.channels._log import Log
-from streamkit.channels._producer import Producer, Setting
+from streamkit.channels._producer import SLACK, Producer, Setting
 from streamkit.channels._readers import Readers
 from streamkit.channels._records import Records
 from streamkit.channels._threaded import async_source
 from streamkit.errors import LogUnavailableError
 from streamkit.sse import Event
-
-SLACK = 1.0
-"""Seconds that a producer has beyond its grace to close its source and record its end."""
 
 
 class Detached:
@@ -245,7 +242,8 @@ class Detached:
         """Let the producers of this process finish within the grace, as at a shutdown, and let go of the log.
 
         For the end of an ASGI lifespan, which a server waits for, while it waits for no task. Elsewhere the same is
-        done when the interpreter exits.
+        done when the interpreter exits. A server that is told by a signal to stop, and ends by neither, as uvicorn
+        without that lifespan, leaves streams that are found to be lost when the grace is over.
         """
         running = list(self._running.here().values())
         for producer in running:

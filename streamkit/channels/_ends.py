@@ -1,10 +1,12 @@
-"""How a detached stream begins and ends, as entries of its channel. Pure."""
+"""How a detached stream begins and ends, as entries of its channel."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from streamkit._engine.register import logger
 from streamkit.channels._entry import write_payload
 from streamkit.channels._position import MAX_NAME, check_channel
 from streamkit.sse import Event
@@ -73,6 +75,21 @@ def end_payload(end: End, text: str | None = None) -> bytes:
     if end in {"done", "cancelled"}:
         return write_payload(Event("", event=end), None)
     return write_payload(Event({"error": LOST if end == "lost" else text or FAILED}, event=end), None)
+
+
+def told_of(error: Exception, error_text: Callable[[Exception], str] | None) -> str | None:
+    """Return what readers are told of an exception; None for the general sentence."""
+    if error_text is None:
+        return None
+    try:
+        text = error_text(error)
+    except Exception:
+        logger.exception("Detached.error_text failed; readers get the general sentence")
+        return None
+    if isinstance(text, str):
+        return text
+    logger.error("Detached.error_text must return a str, not %.200r; readers get the general sentence", text)
+    return None
 
 
 def state_of(payload: bytes) -> State:

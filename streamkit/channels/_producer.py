@@ -8,6 +8,7 @@ failure, the log's limit, a recorded end or the end of the process ends it: a lo
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from streamkit._engine.register import logger, register
 from streamkit._engine.source import Resumed, as_error, close_async
 from streamkit._engine.stream import PLAIN, Stream
 from streamkit._engine.threads import running_loop
-from streamkit.channels._ends import PREFIX, End, end_payload
+from streamkit.channels._ends import PREFIX, End, end_payload, told_of
 from streamkit.channels._entry import OVERHEAD, Entry
 from streamkit.channels._log import Log
 from streamkit.channels._records import Records
@@ -27,6 +28,9 @@ from streamkit.errors import LogFullError, LogUnavailableError, SealedError
 
 PAUSE = 0.5
 """Seconds until a log that is down, or full, is tried again."""
+
+SLACK = 1.0
+"""Seconds that a producer has beyond its grace to close its source and record its end."""
 
 
 class Setting(NamedTuple):
@@ -74,6 +78,8 @@ class Producer:
         self._ending: End | None = None
         self._limit: str | None = None
         self._leaves = False
+        self._due = 0.0  # when the lease is renewed next
+        self._until: float | None = None  # when it is given up, in a process that is told to leave
         self._records_end = False
         self._is_down = False
         self._is_hinted = False
@@ -129,8 +135,12 @@ class Producer:
         call_threadsafe(self.loop, self._drain)
 
     def _drain(self) -> None:
+        """Leave within the grace; the lease is shortened to that, for a process that is gone before it can record."""
         if self._timer is None and not self.over.ended:
-            self._timer = self._setting.clock.call_later(self.loop, self._setting.grace, self._leave)
+            clock, grace = self._setting.clock, self._setting.grace
+            self._timer = clock.call_later(self.loop, grace, self._leave)
+            self._due, self._until = clock.now(), clock.now() + grace + SLACK
+            self._hint()
 
     def _leave(self) -> None:
         self._leaves = True
@@ -162,22 +172,23 @@ class Producer:
     async def _watch(self) -> None:
         """Renew the lease in time, and look whether an end was recorded when there is a hint."""
         clock, pause = self._setting.clock, self._setting.lease / 3
-        due = clock.now() + pause
+        self._due = self._due or clock.now() + pause
         while True:
-            renew, self._is_hinted = clock.now() >= due, False
-            if not await self._renew_or_look(renew=renew):
-                due = clock.now() + min(PAUSE, pause)  # the lease may have run out when the log is back
-            elif renew:
-                due = clock.now() + pause
-            await wait_in_loop(self._when_hinted, max(due - clock.now(), 0.0), clock)
+            self._is_hinted, renews = False, clock.now() >= self._due
+            if renews:
+                self._due = clock.now() + pause
+            if not await self._renew_or_look(renews=renews):
+                self._due = clock.now() + min(PAUSE, pause)  # the lease may have run out when the log is back
+            await wait_in_loop(self._when_hinted, max(self._due - clock.now(), 0.0), clock)
 
-    async def _renew_or_look(self, *, renew: bool) -> bool:
+    async def _renew_or_look(self, *, renews: bool) -> bool:
         """Return whether the log has answered."""
         setting = self._setting
+        left = math.inf if self._until is None else max(self._until - setting.clock.now(), 0.1)
 
         def ask() -> bool:
-            if renew:
-                setting.records.renew(self.channel, self.owner)
+            if renews:
+                setting.records.renew(self.channel, self.owner, min(setting.lease, left))
             return setting.records.is_sealed(self.channel)
 
         try:
@@ -226,17 +237,7 @@ class Producer:
     def _text(self, error: Exception) -> str | None:
         if self._limit is not None:
             return f"The answer is longer than its log keeps: {self._limit}."
-        if self._setting.error_text is None:
-            return None
-        try:
-            text = self._setting.error_text(error)
-        except Exception:
-            logger.exception("Detached.error_text failed; readers get the general sentence")
-            return None
-        if isinstance(text, str):
-            return text
-        logger.error("Detached.error_text must return a str, not %.200r; readers get the general sentence", text)
-        return None
+        return told_of(error, self._setting.error_text)
 
     async def _produce(self) -> None:
         """Store what the source gives."""

@@ -59,9 +59,9 @@ class Records:
                     self._log.release(channel, owner)
         return stored
 
-    def renew(self, channel: str, owner: str) -> None:
-        """Say that the producer lives."""
-        self._log.hold(channel, owner, self._lease)
+    def renew(self, channel: str, owner: str, seconds: float) -> None:
+        """Say that the producer lives, and for how long that is to be believed."""
+        self._log.hold(channel, owner, seconds)
 
     def is_sealed(self, channel: str) -> bool:
         """Tell whether somebody has recorded an end."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+import streamkit
 from streamkit._engine.register import register
 from streamkit.channels import Detached, MemoryLog
 from tests.channels.streams import LOST, Fed, clocked, read
@@ -119,5 +120,23 @@ def test_shutdown_of_a_server_drains_producers() -> None:
             assert (await detached.status("k")).state == "lost"
         finally:
             register().leaving = False
+
+    asyncio.run(main())
+
+
+def test_lease_is_shortened_to_the_grace_when_the_process_is_told_to_leave() -> None:
+    """So that one which is gone before it can record anything is found to be lost all the same."""
+
+    async def main() -> None:
+        clock, log = clocked()
+        detached, fed = Detached(log, lease=600, grace=5, clock=clock), Fed()
+        await detached.start("k", fed.items())
+        await clock.advance(1)
+        streamkit.drain()
+        await settle()
+        assert log._stores.here().leases["detached:k"][1] == clock.now() + 6
+        await clock.advance(4)
+        fed.pipe.close()
+        assert await read(detached, "k") == [("done", "")]
 
     asyncio.run(main())

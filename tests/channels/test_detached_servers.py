@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from streamkit.channels import Detached, SQLiteLog, Status
+from streamkit.channels._producer import SLACK
 from tests.channels.streams import LOST, Read, read
-from tests.rig.apps.detached import LEASE, LOG
+from tests.rig.apps.detached import GRACE, LEASE, LOG
 from tests.rig.browser import headless_chromium
 from tests.rig.requirements import needs
 from tests.rig.servers import SERVERS, Server, ServerKind
@@ -21,6 +22,8 @@ from tests.rig.servers import SERVERS, Server, ServerKind
 pytestmark = [pytest.mark.servers, needs("flask", "starlette")]
 
 BOUND = 15.0
+WHOLE = [(None, "ann"), (None, "end"), ("done", "")]
+UNFINISHED = [(None, "ann"), LOST]
 BARE = "tests.rig.apps.detached:bare"
 ASGI = "tests.rig.apps.detached:asgi"
 FLASK = "tests.rig.apps.detached:flask_app"
@@ -109,70 +112,73 @@ def test_views_start_read_and_cancel(
 
 @dataclass(frozen=True)
 class Case:
-    """A server that is told to stop.
-
-    Args:
-        server: An entry of SERVERS.
-        app: What it serves.
-        waits: Whether it lets producers finish; else they are recorded as lost at once.
-        sync_waits: The same of those that sync code has started.
-        open: Whether a reader is there.
-    """
+    """A server that is told to stop, while somebody reads or not."""
 
     server: str
     app: str
-    waits: bool = True
-    sync_waits: bool = True
-    open: bool = False
+    is_read: bool = False
 
 
-CASES = [
+CLOSED = [
     Case("uvicorn-h11", ASGI),
-    Case("uvicorn-h11", ASGI, open=True),
+    Case("uvicorn-h11", ASGI, is_read=True),
     Case("uvicorn-httptools", ASGI),
-    Case("uvicorn-h11", BARE, waits=False),
     Case("gunicorn-uvicorn", ASGI),
-    Case("gunicorn-uvicorn", ASGI, open=True),
+    Case("gunicorn-uvicorn", ASGI, is_read=True),
     Case("granian-asgi", ASGI),
-    Case("granian-asgi", ASGI, open=True),
+    Case("granian-asgi", ASGI, is_read=True),
     Case("gunicorn-gthread", FLASK),
-    Case("gunicorn-gthread", FLASK, open=True),
+    Case("gunicorn-gthread", FLASK, is_read=True),
+    Case("gunicorn-gevent", FLASK),
 ]
+UNCLOSED = [Case("uvicorn-h11", BARE), Case("gunicorn-uvicorn", BARE), Case("granian-asgi", BARE)]
 
 
-def _cases() -> list[object]:
+def _cases(cases: list[Case]) -> list[object]:
     return [
         pytest.param(
             case,
-            id=f"{case.server}-{case.app.rpartition(':')[2]}{'-open' if case.open else ''}",
+            id=f"{case.server}-{case.app.rpartition(':')[2]}{'-read' if case.is_read else ''}",
             marks=needs(*SERVERS[case.server].parts),
         )
-        for case in CASES
+        for case in cases
     ]
 
 
-@pytest.mark.parametrize("case", _cases())
-def test_producers_finish_within_the_grace_or_are_recorded_as_lost_at_sigterm(case: Case, tmp_path: Path) -> None:
-    """No lease is waited for: it would be ten minutes."""
-    with served(case.server, case.app, tmp_path) as running, ExitStack() as stack:
+def stopped(case: Case, home: Path) -> str:
+    """Start streams in either way, stop the server, and open the gate while it ends; return what it has logged."""
+    with served(case.server, case.app, home) as running, ExitStack() as stack:
         for kind in ("gated", "silent"):
             assert get(running, f"/start/{kind}/{kind}") == "True"
             assert get(running, f"/sync/start/{kind}/sync-{kind}") == "True"
-        if case.open:
+        if case.is_read:
             reader = stack.enter_context(running.open("/read/silent", headers={"Accept": "text/event-stream"}))
             reader.read_until(b"data: ann\n\n")
         running.signal(signal.SIGTERM)
-        time.sleep(0.3)
-        (tmp_path / "gate").touch()
+        (home / "gate").touch()
         running.wait_until_gone(BOUND)
-        log = running.log()
-    whole = [(None, "ann"), (None, "end"), ("done", "")]
-    lost = [(None, "ann"), LOST]
-    assert recorded(tmp_path, "silent") == (Status("lost", False), lost), log
-    assert recorded(tmp_path, "gated")[1] == (whole if case.waits else lost), log
-    if case.sync_waits and case.waits:
-        assert recorded(tmp_path, "sync-silent") == (Status("lost", False), lost), log
-        assert recorded(tmp_path, "sync-gated")[1] == whole, log
+        return running.log()
+
+
+@pytest.mark.parametrize("case", _cases(CLOSED))
+def test_producers_finish_at_sigterm_or_are_recorded_as_lost(case: Case, tmp_path: Path) -> None:
+    """When the grace is over, before the process has gone: no lease is waited for, which would be ten minutes."""
+    log = stopped(case, tmp_path)
+    for kind in ("", "sync-"):
+        assert recorded(tmp_path, f"{kind}gated") == (Status("done", False), WHOLE), log
+        assert recorded(tmp_path, f"{kind}silent") == (Status("lost", False), UNFINISHED), log
+
+
+@pytest.mark.parametrize("case", _cases(UNCLOSED))
+def test_producers_of_a_server_that_waits_for_none_are_found_to_be_lost(case: Case, tmp_path: Path) -> None:
+    """Without a lifespan: when the grace is over, not when the lease is."""
+    log = stopped(case, tmp_path)
+    until = time.monotonic() + GRACE + SLACK + BOUND
+    for key in ("silent", "sync-silent"):
+        while recorded(tmp_path, key)[0].state == "running":
+            assert time.monotonic() < until, log
+            time.sleep(0.1)
+        assert recorded(tmp_path, key) == (Status("lost", False), UNFINISHED), log
 
 
 @needs("uvicorn", "playwright", "chromium")

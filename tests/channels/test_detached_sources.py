@@ -157,6 +157,7 @@ def test_cancel_ends_a_blocked_sync_source_at_its_next_item() -> None:
         await until(lambda: fed.begun)
         assert await detached.cancel("k")
         got = await read(detached, "k")
+        await until(lambda: not detached._running.here())
         assert not fed.closed.is_set()
         fed.pipe.put("too late")
         await until(fed.closed.is_set)

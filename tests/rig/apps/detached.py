@@ -40,7 +40,7 @@ user: ContextVar[str] = ContextVar("user", default="nobody")
 async def items(kind: str) -> AsyncIterator[str]:
     """Say who asked, then wait for the gate, or for ever."""
     yield user.get()
-    while kind == "silent" or not (_path.parent / "gate").exists():  # noqa: ASYNC110, ASYNC240 - a file sets no event
+    while kind == "silent" or not (_path.parent / "gate").exists():  # noqa: ASYNC110 - a file sets no event
         await asyncio.sleep(0.02)
     yield "end"
 
