@@ -90,6 +90,13 @@ class Example:
             self._process.wait(5.0)
             self._process = None
 
+    def terminate(self, within: float = 20.0) -> None:
+        """Tell the process to leave, and wait until it has."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(within)
+        self._process = None
+
     def log(self) -> str:
         """Return what was printed and logged since the first start."""
         return self._log.read_text(errors="replace")
