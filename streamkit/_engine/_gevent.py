@@ -1,4 +1,4 @@
-"""What has to be different when gevent has patched the process. The one file that imports gevent.
+"""What has to be different when gevent has patched the process. The one file of the engine that imports gevent.
 
 Greenlets of a worker share one thread, so waiting must go through gevent's hub; the event loop for async sources must
 not, so it gets a thread, a lock and a selector that were never patched.
@@ -55,10 +55,10 @@ def new_native_loop() -> AbstractEventLoop:
     """Return an event loop that polls by the system's own selector."""
     import asyncio
 
-    gevent.get_hub()  # its first use imports modules; in the native thread that would deadlock on gevent's import lock
     return asyncio.SelectorEventLoop(monkey.get_original("selectors", "DefaultSelector")())
 
 
 def start_native_thread(run: Callable[[], object]) -> None:
     """Run `run` in a thread of the system."""
+    gevent.get_hub()  # its first use imports modules; in the native thread that would deadlock on gevent's import lock
     monkey.get_original("_thread", "start_new_thread")(run, ())

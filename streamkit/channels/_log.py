@@ -22,6 +22,7 @@ from contextlib import AbstractContextManager
 from typing import ClassVar, NamedTuple
 
 from streamkit._engine.policy import check_int
+from streamkit._engine.register import logger
 from streamkit._engine.threads import PerProcess, new_lock
 from streamkit.channels._entry import Entry
 from streamkit.channels._history import Page, Reason, View, fault
@@ -237,8 +238,12 @@ class Log(ABC):
     # -- for a subclass to call ----------------------------------------------------------------------------------
 
     def _tell(self, channel: str, entries: list[Entry] | None) -> None:
+        """Tell the watchers of a channel; the fault of one neither stops the others nor reaches who publishes."""
         for tell in list(self._watchers.here().get(channel, ())):
-            tell(entries)
+            try:
+                tell(entries)
+            except Exception:
+                logger.exception("A watcher of channel %.200r failed", channel)
 
     def _watched(self) -> list[str]:
         """Return the channels that this process watches."""

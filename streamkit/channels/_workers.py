@@ -12,7 +12,8 @@ from time import monotonic
 from typing import TypeVar
 
 from streamkit._engine.handoff import call_threadsafe
-from streamkit._engine.threads import PerProcess, new_lock, start_native_thread
+from streamkit._engine.threads import PerProcess, new_lock
+from streamkit.channels._native import start_thread
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class _Pool:
                 return
             self._threads += 1
         try:
-            start_native_thread(self._work, "streamkit-log")
+            start_thread(self._work, "streamkit-log")
         except BaseException:
             with self._lock:
                 self._threads -= 1
