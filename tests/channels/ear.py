@@ -1,11 +1,13 @@
-"""A watcher that remembers what it was told, and waits for more."""
+"""A watcher that remembers what it was told and waits for more, and what else the tests of RedisLog look at."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from streamkit.channels._entry import Entry
+from tests.rig.valkey import Valkey
 
 
 class Ear:
@@ -41,3 +43,26 @@ class Ear:
     def payloads(self) -> list[bytes]:
         """What was published."""
         return [entry.payload or b"" for entry in self.entries]
+
+
+def until(ready: Callable[[], object], within: float = 10.0) -> None:
+    """Wait until something holds that nobody tells of."""
+    end = time.monotonic() + within
+    while not ready():
+        assert time.monotonic() < end, f"not within {within} s"
+        time.sleep(0.01)
+
+
+def threads() -> list[str]:
+    """Return the threads of RedisLog in this process."""
+    return [thread.name for thread in threading.enumerate() if thread.name == "streamkit-redis"]
+
+
+def subscriptions(valkey: Valkey, name: str) -> list[int]:
+    """Return how many channels each connection to a database's log has; `name` is the client's."""
+    return [int(line["sub"]) for line in valkey.listeners() if line["name"] == name]
+
+
+def named(valkey: Valkey, prefix: str) -> str:
+    """Return a URL by which the server can tell the connections of this test."""
+    return f"{valkey.url}?client_name={prefix}"
