@@ -134,7 +134,7 @@ def test_thread_that_cannot_be_started_is_an_error_and_not_a_hang(monkeypatch: p
     async def work() -> None:
         workers = Workers()
         with monkeypatch.context() as patched:
-            patched.setattr(_workers, "start_native_thread", refuse)
+            patched.setattr(_workers, "start_thread", refuse)
             with pytest.raises(RuntimeError, match="can't start new thread"):
                 await workers.run(lambda: 1)
         assert await workers.run(lambda: 2) == 2
