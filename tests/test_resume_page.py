@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +17,10 @@ from streamkit import Event, EventDecoder
 from streamkit.channels import Channels, Log, MemoryLog, SQLiteLog, Subscription
 from streamkit.channels._history import Reason
 from streamkit.channels._position import base36
+from streamkit.channels.redis import RedisLog
 from tests.adapters.wsgi_calls import Call
+from tests.rig.requirements import needs
+from tests.rig.valkey import Valkey
 from tests.test_how_to import BLOCK, run
 
 TEXT = (Path(__file__).parents[1] / "docs" / "resume.md").read_text(encoding="utf-8")
@@ -42,14 +46,29 @@ CELLS = [
 ]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Valkey]:
+    """One server for all tests; each log has a prefix of its own."""
+    with Valkey() as server:
+        yield server
+
+
+_numbers = count()
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=needs("redis", "valkey"))])
 def make_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeLog]:
     """Make logs that keep five events; each has a place of its own."""
     made: list[Log] = []
 
     def make() -> Log:
-        place = tmp_path / f"{len(made)}.db"
-        made.append(MemoryLog(max_events=5) if request.param == "memory" else SQLiteLog(place, max_events=5))
+        if request.param == "memory":
+            made.append(MemoryLog(max_events=5))
+        elif request.param == "sqlite":
+            made.append(SQLiteLog(tmp_path / f"{len(made)}.db", max_events=5))
+        else:
+            url = request.getfixturevalue("valkey").url
+            made.append(RedisLog(url, prefix=f"page{next(_numbers)}", max_events=5))
         return made[-1]
 
     yield make
