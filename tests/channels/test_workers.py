@@ -201,11 +201,11 @@ def test_threads_are_the_systems_own_under_gevent() -> None:
                 got += next(body)
             return got
         reading = gevent.spawn(read, b"cursor")
-        reading.get(timeout=5)
+        reading.get(timeout=20)
         assert ticks > 10, ticks
         publishing = [gevent.spawn(channels.publish_sync, "a", number) for number in range(10)]
-        assert b"data: 9" in gevent.spawn(read, b"data: 9").get(timeout=5)
-        gevent.joinall(publishing, timeout=5)
+        assert b"data: 9" in gevent.spawn(read, b"data: 9").get(timeout=20)
+        gevent.joinall(publishing, timeout=20)
         body.close()
         until = time.monotonic() + 5
         while channels.subscribers("a") and time.monotonic() < until:
