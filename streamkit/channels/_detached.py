@@ -132,7 +132,6 @@ class Detached:
             producer.discard()
             raise
         self._settle(producer, claimed)
-        await asyncio.sleep(0)  # for its first step: a task that is cancelled before that does nothing at all
         return bool(claimed)
 
     def start_sync(self, key: str, source: Any) -> bool:
