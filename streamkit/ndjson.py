@@ -43,10 +43,17 @@ def json_text(item: object, dumps: Callable[[object], bytes]) -> bytes:
     """Return what JSON formats send for an item: an Event's fields as an object, `b""` if it sends nothing."""
     if not isinstance(item, Event):
         return dumps(item)
+    if type(item) is EncodedEvent:
+        return item.written(("json", dumps), lambda: _fields(item, dumps))
+    return _fields(item, dumps)
+
+
+def _fields(item: Event, dumps: Callable[[object], bytes]) -> bytes:
     fields = {"event": item.event, "id": item.id}
     sent = {name: value for name, value in fields.items() if value is not None}
     if type(item) is EncodedEvent and item.is_json:
-        return b'{"data":%b%b' % (item.encoded, b"," + dumps(sent)[1:] if sent else b"}")
+        rest = dumps(sent).strip()[1:] if sent else b"}"
+        return b'{"data":%b%b%b' % (item.encoded, b"," if sent else b"", rest)
     if item.data is MISSING:
         return dumps(sent) if sent else b""
     return dumps({"data": item.data, **sent})

@@ -7,6 +7,7 @@ after a comment or a retry by itself some clients would dispatch an event that n
 """
 
 import warnings
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cache
@@ -28,6 +29,9 @@ _LF, _CR = b"\n\r"  # an int is found in bytes in a third of the time that a byt
 
 # The largest delay of a JavaScript timer; client libraries that are given more reconnect at once, in a loop.
 _MAX_RETRY = 2**31 - 1
+
+# Of one EncodedEvent. It may be kept for an hour, and an app that makes a format for each response must not fill it.
+_MAX_FRAMES = 4
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -112,7 +116,7 @@ def _milliseconds(value: object) -> int:
 
 
 class EncodedEvent(Event):
-    """An Event whose data was encoded before, for any number of streams; each format writes its frame once.
+    """An Event whose data was encoded before, for any number of streams; what formats write of it is kept.
 
     Args:
         encoded: The data: text, or one line of JSON.
@@ -125,7 +129,7 @@ class EncodedEvent(Event):
 
     encoded: bytes
     is_json: bool
-    frames: dict[object, bytes]
+    frames: dict[Hashable, bytes]
     _value: Any
 
     def __init__(self, encoded: bytes, *, is_json: bool, event: str | None = None, id: str | None = None) -> None:
@@ -146,7 +150,16 @@ class EncodedEvent(Event):
             object.__setattr__(self, "_value", loads(self.encoded) if self.is_json else self.encoded.decode())
         return self._value
 
-    def with_id(self, id: str) -> "EncodedEvent":
+    def written(self, by: Hashable, write: Callable[[], bytes]) -> bytes:
+        """Return what `write` returns, called once for all who give the same `by`."""
+        frame = self.frames.get(by)
+        if frame is None:
+            frame = write()
+            if len(self.frames) < _MAX_FRAMES:
+                self.frames[by] = frame
+        return frame
+
+    def with_id(self, id: str | None) -> "EncodedEvent":
         """Return the same event with another id."""
         return EncodedEvent(self.encoded, is_json=self.is_json, event=self.event, id=id)
 
@@ -170,7 +183,8 @@ class EventStream(Format):
         self.media_type = media_type
         self._json = json
         self._dumps = encoder(dumps)
-        self._writes = ("event stream", json, dumps)  # formats of which this is the same write the same frames
+        # Formats of which this is the same write the same frames.
+        self._writes = ("event stream", json, dumps if isinstance(dumps, Hashable) else self._dumps)
 
     def encode(self, item: object) -> bytes:
         """Return the lines of one item; raise EncodeError where its data is neither text nor JSON."""
@@ -201,10 +215,7 @@ class EventStream(Format):
     def _event(self, event: Event) -> bytes:
         if type(event) is not EncodedEvent:
             return self._fields(event)
-        frame = event.frames.get(self._writes)
-        if frame is None:
-            frame = event.frames[self._writes] = self._fields(event)
-        return frame
+        return event.frames.get(self._writes) or event.written(self._writes, lambda: self._fields(event))
 
     def _fields(self, event: Event) -> bytes:
         head = ""

@@ -2,7 +2,7 @@
 
 from streamkit._format import Format
 from streamkit._json import as_text, dumps, text_bytes
-from streamkit.sse import MISSING, Event
+from streamkit.sse import MISSING, EncodedEvent, Event
 
 
 class TextStream(Format):
@@ -19,6 +19,8 @@ class TextStream(Format):
         Raises:
             EncodeError: The item is neither text nor JSON.
         """
+        if type(item) is EncodedEvent:
+            return item.encoded
         value = item.data if isinstance(item, Event) else item
         if value is MISSING:
             return b""

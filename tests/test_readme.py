@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
-GENERATOR, FLASK, DJANGO, FASTAPI, OPTIONS, MIDDLEWARE, RESUME = PYTHON
+GENERATOR, FLASK, DJANGO, FASTAPI, OPTIONS, MIDDLEWARE, RESUME, CHANNELS = PYTHON
 (WIRE,) = [code for language, code in BLOCKS if language == "http"]
 (PAGE,) = [code for language, code in BLOCKS if language == "html"]
 INSTALL, COMMANDS = [code for language, code in BLOCKS if language == "sh"]
@@ -52,7 +52,7 @@ def without_keepalive(body: bytes) -> bytes:
 
 def test_languages_of_the_blocks_are_those_that_are_run() -> None:
     """A block of another kind would not be looked at."""
-    assert [language for language, _ in BLOCKS] == ["sh", *["python"] * 4, "html", "http", *["python"] * 3, "sh"]
+    assert [language for language, _ in BLOCKS] == ["sh", *["python"] * 4, "html", "http", *["python"] * 4, "sh"]
 
 
 @pytest.mark.parametrize("block", [FLASK, DJANGO, FASTAPI], ids=["flask", "django", "fastapi"])
@@ -131,6 +131,28 @@ def test_block_of_ids_resumes(last: str | None, first: str) -> None:
         events = EventDecoder().feed(response.get_data())
     assert events[0].id == first
     assert [events[-2].id, events[-1].event] == ["5", "done"]
+
+
+@needs("flask")
+def test_block_of_channels_publishes_and_outlives_its_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that comes back is sent what was published; the answer is read whole, and again."""
+    monkeypatch.chdir(tmp_path)
+    app = (names := run(FLASK, OPTIONS_IMPORTS, RESUME))["app"]
+    with app.test_request_context():
+        exec(compile(CHANNELS, "README.md", "exec"), names)
+    channels, detached = names["channels"], names["detached"]
+    app.add_url_rule("/answer", "answer", lambda: names["EventStreamResponse"](detached.attach("answer-7")))
+    channels.log.append("orders", b"t\nlast", seal=True)  # or the stream would go on
+    with app.test_client() as client:
+        *gap, order, last = EventDecoder().feed(client.get("/orders?last_event_id=x").get_data())
+        assert [event.event for event in gap] == ["gap"]
+        assert (order.data, last.data) == ('{"number":7}', "last")
+        for _ in range(2):
+            events = EventDecoder().feed(client.get("/answer").get_data())
+            assert [event.data for event in events] == ["one", "by", "one", ""]
+            assert events[-1].event == "done"
+    channels.close()
+    detached.log.close()
 
 
 @contextmanager

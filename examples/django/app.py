@@ -49,7 +49,7 @@ def typed(question: str, last_id: str | None) -> Iterator[Event]:
 urlpatterns = [
     path("", TemplateView.as_view(template_name="chat.html")),
     path("answer", answer),
-    *(path("", include(feature)) for feature in ("prompt", "job", "export", "relay")),
+    *(path("", include(feature)) for feature in ("prompt", "job", "export", "relay", "detached", "notifications")),
 ]
 application = get_asgi_application()  # for uvicorn; runserver makes a WSGI application of its own
 

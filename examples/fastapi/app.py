@@ -10,8 +10,10 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
+import detached
 import export
 import job
+import notifications
 import prompt
 import relay
 from answers import rest
@@ -23,7 +25,7 @@ PAGES = Path(__file__).parent / "static"
 
 app = FastAPI()
 app.mount("/static", StaticFiles(directory=PAGES))
-for feature in (prompt, job, export, relay):
+for feature in (prompt, job, export, relay, detached, notifications):
     app.include_router(feature.router)
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from flask import Flask, Response, request
 
+import detached
 import export
 import job
+import notifications
 import prompt
 import relay
 from answers import rest
@@ -17,7 +19,7 @@ from streamkit.flask import EventStreamResponse, last_event_id
 PACE = 0.05  # seconds a word, about as fast as a language model writes
 
 app = Flask(__name__)
-for feature in (prompt, job, export, relay):
+for feature in (prompt, job, export, relay, detached, notifications):
     app.register_blueprint(feature.pages)
 
 

@@ -53,6 +53,7 @@ def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
         except Exception as exc:
             error, meter.result = exc, "error"
             if isinstance(exc, StreamCutError):
+                life.reason = life.reason or "slow_client"  # said by the source, as in `failed`
                 raise
             last = run(stream.failed, exc, life.frames)
             error = None

@@ -26,6 +26,7 @@ from streamkit.channels._position import (
 )
 from streamkit.channels._subscription import Subscription
 from streamkit.channels._workers import Workers
+from streamkit.errors import LogUnavailableError
 
 T = TypeVar("T")
 
@@ -59,9 +60,9 @@ class Channels:
         self.log = log
         self._dumps = dumps
         self._clock = clock
-        self._workers = Workers()
+        self._callers, self._readers = Workers(), Workers()  # thousands of readers must not delay a publisher
         self._hubs: PerProcess[dict[asyncio.AbstractEventLoop, Hub]] = PerProcess(dict)
-        self._lock = new_lock()
+        self._locks = PerProcess(new_lock)
 
     # -- publishing ----------------------------------------------------------------------------------------------
 
@@ -86,7 +87,10 @@ class Channels:
             SealedError: The channel takes nothing more.
             LogUnavailableError: The log did not answer within its timeout; the item may have been stored.
         """
-        return await self.call(self._store(channel, item, key))
+        id = await self.call(self._store(channel, item, key), "append")
+        if not self.log.blocking:
+            await asyncio.sleep(0)  # one who publishes without a pause lets its readers read
+        return id
 
     def publish_sync(self, channel: str, item: object, *, key: str | None = None) -> str:
         """Do what `publish` does, from sync code: a view, a script, a task queue, Django's `transaction.on_commit`.
@@ -99,7 +103,7 @@ class Channels:
 
     def _store(self, channel: str, item: object, key: str | None) -> Callable[[], str]:
         name = check_channel(channel)
-        if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY):
+        if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY and _is_unicode(key)):
             raise ValueError(f"key must be a str of 1 to {MAX_KEY} characters, not {key!r:.300}")
         payload = write_payload(item, self._dumps)
         return lambda: text_of(checksum(name), self.log.append(name, payload, key=key).position)
@@ -143,9 +147,7 @@ class Channels:
             TypeError: A name is not text, or an option is of the wrong kind.
             ValueError: A name cannot be used, there are too many, or an option is none of those above.
         """
-        names = {checksum(check_channel(name)): name for name in channels}
-        if not 1 <= len(names) <= MAX_CHANNELS or len(names) < len(set(channels)):
-            raise ValueError(f"subscribe() takes the names of 1 to {MAX_CHANNELS} channels, not {channels!r:.300}")
+        names = _named(channels, "subscribe")
         options = Options(after, start, on_gap, overflow, buffer_size, visible, caught_up)
         positions = read_positions(after, names) if after else {}
         if positions is None:
@@ -162,7 +164,7 @@ class Channels:
             ValueError: As `subscribe`.
             LogUnavailableError: The log did not answer within its timeout.
         """
-        return await self.call(self._position(channels))
+        return await self.call(self._position(channels), "read")
 
     def position_sync(self, *channels: str) -> str:
         """Do what `position` does, from sync code; RuntimeError on a running event loop."""
@@ -170,15 +172,14 @@ class Channels:
         return self._position(channels)()
 
     def _position(self, channels: tuple[str, ...]) -> Callable[[], str]:
-        names = {checksum(check_channel(name)): name for name in channels}
-        if not 1 <= len(names) <= MAX_CHANNELS:
-            raise ValueError(f"position() takes the names of 1 to {MAX_CHANNELS} channels, not {channels!r:.300}")
+        names = _named(channels, "position")
         return lambda: vector_text(text_of(sum_, self.log.page(name, None, 0).head) for sum_, name in names.items())
 
     def subscribers(self, channel: str) -> int:
         """Return how many subscriptions to a channel are being read in this process."""
-        hubs = list(self._hubs.here().values())
-        return sum(len(hub.tails[channel].cursors) for hub in hubs if channel in hub.tails)
+        name = check_channel(channel)
+        tails = [hub.tails.get(name) for hub in list(self._hubs.here().values()) if not hub.loop.is_closed()]
+        return sum(len(tail.cursors) for tail in tails if tail is not None)
 
     def close(self) -> None:
         """End all subscriptions of this process and let go of the log's connections; from any thread.
@@ -186,23 +187,32 @@ class Channels:
         Streams end cleanly behind what was sent to them. A later call opens anew.
         """
         for hub in list(self._hubs.here().values()):
-            call_threadsafe(hub.loop, hub.end)
+            if running_loop() is hub.loop:
+                hub.end()
+            else:
+                call_threadsafe(hub.loop, hub.end)
         self.log.close()
 
     # -- for subscriptions and detached streams ------------------------------------------------------------------
 
-    async def call(self, call: Callable[[], T]) -> T:
-        """Return what a call of the log returns, made where it blocks no event loop."""
-        return await self._workers.run(call) if self.log.blocking else call()
+    async def call(self, call: Callable[[], T], operation: str = "answer") -> T:
+        """Return what a call of the log returns, made where it blocks no event loop; `operation` is for its error."""
+        if not self.log.blocking:
+            return call()
+        try:
+            return await self._callers.run(call, within=self.log.timeout)
+        except TimeoutError:
+            detail = f"no thread was free for it within {self.log.timeout:g} s, since others wait for it"
+            raise LogUnavailableError(repr(self.log), operation, detail) from None
 
     def hub(self) -> Hub:
         """Return the hub of the running loop."""
         loop, hubs = asyncio.get_running_loop(), self._hubs.here()
-        with self._lock:
+        with self._locks.here():
             for closed in [known for known in hubs if known.is_closed()]:
                 del hubs[closed]
             if loop not in hubs:
-                hubs[loop] = Hub(self.log, self.call, self._clock, loop)
+                hubs[loop] = Hub(self.log, self._readers, self._clock, loop)
             return hubs[loop]
 
 
@@ -210,3 +220,24 @@ def refuse_loop(name: str, instead: str) -> None:
     """Raise RuntimeError where a sync method is called in the thread of an event loop."""
     if running_loop() is not None:
         raise RuntimeError(f"{name}() would block the event loop of this thread: await {instead} instead")
+
+
+def _named(channels: tuple[str, ...], asked: str) -> dict[str, str]:
+    """Return the names of channels by what stands for them in an id.
+
+    Raises:
+        TypeError: One is not text.
+        ValueError: One cannot be used, there are too many, or two of them cannot be told apart in an id.
+    """
+    names: dict[str, str] = {}
+    for name in map(check_channel, channels):
+        other = names.setdefault(checksum(name), name)
+        if other != name:
+            raise ValueError(f"{asked}() cannot take {other!r} and {name!r} together: they have the same checksum")
+    if not 1 <= len(names) <= MAX_CHANNELS:
+        raise ValueError(f"{asked}() takes the names of 1 to {MAX_CHANNELS} channels, not {channels!r:.300}")
+    return names
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text)

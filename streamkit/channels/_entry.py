@@ -67,15 +67,16 @@ def write_payload(item: object, dumps: Dumps | None) -> bytes:
         InvalidEventError: An Event has what only the log, or only one response, may give it.
         EncodeError: The item has no form in JSON.
     """
-    kind, data = None, item
-    if isinstance(item, Event):
-        kind, data = _publishable(item)
+    kind, data = publishable(item)
     text = as_text(data)
     if text is not None:
         return b"t%b\n%b" % ((kind or "").encode(), text_bytes(text))
     if isinstance(data, bytes | bytearray | memoryview):
         raise EncodeError(type(data).__name__, "decode it to str first")
-    return b"j%b\n%b" % ((kind or "").encode(), encoder(dumps)(data))
+    line = encoder(dumps)(data)
+    if b"\n" in line or b"\r" in line:  # of a `dumps` that lays it out: in JSON these stand between tokens only
+        line = line.replace(b"\n", b" ").replace(b"\r", b" ")
+    return b"j%b\n%b" % ((kind or "").encode(), line)
 
 
 def read_payload(payload: bytes, id: str) -> EncodedEvent:
@@ -84,13 +85,20 @@ def read_payload(payload: bytes, id: str) -> EncodedEvent:
     return EncodedEvent(data, is_json=head[:1] == b"j", event=head[1:].decode() or None, id=id)
 
 
-def _publishable(event: Event) -> tuple[str | None, object]:
-    if event.data is MISSING:
-        raise InvalidEventError("data", event, 'is what is published, use data="" for an event without any')
+def publishable(item: object) -> tuple[str | None, object]:
+    """Return the event type and the data of what is sent to many.
+
+    Raises:
+        InvalidEventError: An Event has what only the log, or only one response, may give it.
+    """
+    if not isinstance(item, Event):
+        return None, item
+    if item.data is MISSING:
+        raise InvalidEventError("data", item, 'is what is published, use data="" for an event without any')
     for name in ("id", "retry", "comment"):
-        if (value := getattr(event, name)) is not None:
+        if (value := getattr(item, name)) is not None:
             reason = "is given by the log" if name == "id" else "belongs to one response, and this is published to many"
             raise InvalidEventError(name, value, reason)
-    if event.event in RESERVED:
-        raise InvalidEventError("event", event.event, "is what a subscription says of itself")
-    return event.event, event.data
+    if item.event in RESERVED:
+        raise InvalidEventError("event", item.event, "is what a subscription says of itself")
+    return item.event, item.data

@@ -29,6 +29,15 @@ class Gap:
     reason: Reason
 
 
+SHOWN = 200
+"""Characters of a client's id that are repeated to it."""
+
+
+def shown(id: str) -> str:
+    """Return what is repeated of an id that a client sent: not all of it, and nothing that cannot be sent."""
+    return id[:SHOWN].encode(errors="replace").decode()
+
+
 OnGap = Literal["oldest", "live"] | Callable[[Gap], Any]
 Visible = Callable[[Event], bool | Awaitable[bool]]
 
@@ -48,8 +57,8 @@ class Options:
     def __post_init__(self) -> None:
         _check("start", self.start, ("live", "oldest"))
         _check("overflow", self.overflow, ("disconnect", "drop_oldest"))
-        if not callable(self.on_gap):
-            _check("on_gap", self.on_gap, ("oldest", "live"))
+        if not callable(self.on_gap) and self.on_gap not in ("oldest", "live"):
+            raise ValueError(f"on_gap must be 'oldest', 'live' or a function of a Gap, not {self.on_gap!r:.200}")
         if self.visible is not None and not callable(self.visible):
             raise TypeError(f"visible must be a function of an Event, not {self.visible!r:.200}")
         if self.after is not None and not isinstance(self.after, str):

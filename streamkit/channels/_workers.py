@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from _queue import Empty, SimpleQueue  # queue's own, which gevent does not replace
 from collections.abc import Callable
+from time import monotonic
 from typing import TypeVar
 
 from streamkit._engine.handoff import call_threadsafe
@@ -35,7 +36,13 @@ class _Pool:
             if self._idle >= self._jobs.qsize() or self._threads >= MOST:
                 return
             self._threads += 1
-        start_native_thread(self._work, "streamkit-log")
+        try:
+            start_native_thread(self._work, "streamkit-log")
+        except BaseException:
+            with self._lock:
+                self._threads -= 1
+                if self._threads == 0:
+                    raise
 
     def _work(self) -> None:
         while True:
@@ -60,8 +67,17 @@ class Workers:
     def __init__(self) -> None:
         self._pool = PerProcess(_Pool)
 
-    async def run(self, call: Callable[[], T]) -> T:
-        """Return what `call` returns, or raise what it raises; it goes on where the caller is cancelled."""
+    async def run(self, call: Callable[[], T], *, within: float | None = None) -> T:
+        """Return what `call` returns, or raise what it raises; it goes on where the caller is cancelled.
+
+        Args:
+            call: Runs in a thread.
+            within: Seconds within which it must have begun.
+
+        Raises:
+            TimeoutError: It has not, and never will.
+        """
+        until = None if within is None else monotonic() + within
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -76,6 +92,8 @@ class Workers:
         def job() -> None:
             result, error = None, None
             try:
+                if until is not None and monotonic() > until:
+                    raise TimeoutError
                 result = call()
             except BaseException as exc:
                 error = exc

@@ -147,7 +147,9 @@ class MemoryLog(Log):
         store.swept = now
         watched = set(self._watched())
         for name, kept in list(store.channels.items()):
-            if now - kept.touched > 2 * self.max_age and name not in watched:
+            if name in watched:
+                kept.touched = now  # whoever has just left may be on the way back
+            elif now - kept.touched > 2 * self.max_age:
                 del store.channels[name]
 
     def hold(self, name: str, owner: str, seconds: float) -> bool:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from time import time
 from weakref import finalize
 
@@ -56,9 +57,9 @@ class SQLiteLog(Log):
     not, because nothing is left that knows of the entry.
 
     A snapshot is made, and restored while processes run, by SQLite's backup API (`sqlite3.Connection.backup`, or
-    `.backup` and `.restore` of its shell), or by renaming a file to the path. The file may be deleted, best with the
-    two beside it. All this is noticed: processes with subscribers, and those that publish, mark the place, and readers
-    get a gap. Never copy onto a file that processes have open: SQLite itself does not survive that.
+    `.backup` and `.restore` of its shell). Or remove the two files beside it and rename another to the path; the file
+    may also be deleted with them. All this is noticed: processes with subscribers, and those that publish, mark the
+    place, and readers get a gap. Never copy onto a file that processes have open: SQLite does not survive that.
 
     Args:
         path: The file. A log of another version of its schema, or another kind of file, is refused, not changed.
@@ -86,7 +87,9 @@ class SQLiteLog(Log):
         super().__init__(max_events=max_events, max_bytes=max_bytes, max_age=max_age, timeout=timeout, now=now)
         self.path = _check_path(path)
         self._clock = SYSTEM
-        self._here = PerProcess(lambda: _Process(self._connect()))
+        self._connect = partial(Connections, self.path, repr(self), self.timeout)
+        connect = self._connect  # without the log itself: what `finalize` holds lives for ever
+        self._here = PerProcess(lambda: _Process(connect()))
         finalize(self, _close, self._here)  # also at the interpreter's exit: an open connection is a ResourceWarning
 
     def __repr__(self) -> str:
@@ -264,9 +267,6 @@ class SQLiteLog(Log):
         if self.max_age is not None and now - here.tended > self.max_age / 4:
             here.tended = now
             self._touch(connection, self._watched())
-
-    def _connect(self) -> Connections:
-        return Connections(self.path, repr(self), self.timeout)
 
     def _using(self, operation: str) -> AbstractContextManager[sqlite3.Connection]:
         return self._here.here().connections.use(operation)

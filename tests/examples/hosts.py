@@ -11,13 +11,14 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from tests.examples.running import FOLDERS
+from tests.examples.running import copied
 
-FILES = ("answers", "prompt", "job", "export", "relay", "app")
+FILES = ("answers", "prompt", "job", "export", "relay", "detached", "notifications", "app")
 
 
 @dataclass(frozen=True)
@@ -45,38 +46,46 @@ class Host:
 
     def post(self, target: str, body: bytes) -> Reply:
         """POST a JSON text and read the response to its end."""
-        return self._reply(self._send(target, body))
+        return self._reply(self._send("post", target, body))
 
-    def _send(self, target: str, body: bytes) -> Any:
-        return self._client.post(target, data=body, headers={"Content-Type": "application/json"})
+    def put(self, target: str, body: bytes) -> Reply:
+        """PUT a JSON text and read the response to its end."""
+        return self._reply(self._send("put", target, body))
+
+    def delete(self, target: str) -> Reply:
+        """Send a DELETE request and read the response to its end."""
+        return self._reply(self._client.delete(target))
+
+    def _send(self, method: str, target: str, body: bytes) -> Any:
+        return getattr(self._client, method)(target, data=body, headers={"Content-Type": "application/json"})
 
     def _reply(self, response: Any) -> Reply:
         with response:
-            return Reply(response.status_code, response.headers["Content-Type"], response.get_data())
+            return Reply(response.status_code, response.headers.get("Content-Type", ""), response.get_data())
 
 
 class _FastAPIHost(Host):
-    def _send(self, target: str, body: bytes) -> Any:
-        return self._client.post(target, content=body, headers={"Content-Type": "application/json"})
+    def _send(self, method: str, target: str, body: bytes) -> Any:
+        return getattr(self._client, method)(target, content=body, headers={"Content-Type": "application/json"})
 
     def _reply(self, response: Any) -> Reply:
-        return Reply(response.status_code, response.headers["Content-Type"], response.content)
+        return Reply(response.status_code, response.headers.get("Content-Type", ""), response.content)
 
 
 class _DjangoHost(Host):
-    def _send(self, target: str, body: bytes) -> Any:
-        return self._client.post(target, body, content_type="application/json")
+    def _send(self, method: str, target: str, body: bytes) -> Any:
+        return getattr(self._client, method)(target, body, content_type="application/json")
 
     def _reply(self, response: Any) -> Reply:
         body = b"".join(response) if response.streaming else response.content
         response.close()
-        return Reply(response.status_code, response.headers["Content-Type"], body)
+        return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
 
 
 @contextlib.contextmanager
-def imported(name: str) -> Iterator[Host]:
-    """Import the example in the folder `name`, and forget it afterwards."""
-    with mock.patch.object(sys, "path", [str(FOLDERS[name]), *sys.path]):
+def imported(name: str, where: Path) -> Iterator[Host]:
+    """Import a copy of the example in the folder `name`, made in the directory `where`, and forget it afterwards."""
+    with mock.patch.object(sys, "path", [str(copied(name, where)), *sys.path]):
         try:
             with {"flask": _flask, "django": _django, "fastapi": _fastapi}[name]() as host:
                 yield host

@@ -2,6 +2,7 @@
 
 An example listens on 127.0.0.1 at a port that the test chooses, so that it can be started again at the same address.
 What it prints and logs is kept over restarts; the server's own log of requests is how a test knows what it has seen.
+It runs in a copy of its folder, as with a reader who has copied it, so that what it stores is no other test's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -34,12 +36,17 @@ runpy.run_path("app.py", run_name="__main__")
 """
 
 
+def copied(name: str, where: Path) -> Path:
+    """Copy the folder of an example into a directory, without what it has stored; return the copy."""
+    return shutil.copytree(FOLDERS[name], where / name, ignore=shutil.ignore_patterns("*.db", "*.db-*", "__pycache__"))
+
+
 class Example:
     """One example, started and ended by the test; a context manager that ends it.
 
     Args:
         name: its folder below `examples/`.
-        log: a file to which stdout and stderr are appended.
+        log: a file to which stdout and stderr are appended; the copy of the folder is made beside it.
         constants: values for constants of the feature files, by names such as "relay.UPSTREAM".
         server: the command after `python` that serves the example in another way, with {port} to fill in.
     """
@@ -47,7 +54,7 @@ class Example:
     def __init__(
         self, name: str, log: Path, *, constants: Mapping[str, object] | None = None, server: str = "app.py {port}"
     ) -> None:
-        self.folder = FOLDERS[name]
+        self.folder = copied(name, log.parent)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = log
@@ -82,6 +89,13 @@ class Example:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(5.0)
             self._process = None
+
+    def terminate(self, within: float = 20.0) -> None:
+        """Tell the process to leave, and wait until it has."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(within)
+        self._process = None
 
     def log(self) -> str:
         """Return what was printed and logged since the first start."""

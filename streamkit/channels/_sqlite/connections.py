@@ -66,13 +66,18 @@ class Connections:
         path: Where the file is; absolute.
         name: What an error calls the log.
         timeout: Seconds for which a use waits for a lock.
+
+    Attributes:
+        pid: The process whose they are.
     """
 
     def __init__(self, path: str, name: str, timeout: float) -> None:
         self._path, self._name, self._timeout = path, name, timeout
         self._lock = new_lock()
         self._slots: list[_Slot] = []
+        self.pid = os.getpid()
         _guard_forks()
+        _leave_to_parent()
         _everywhere[id(self)] = ref(self, functools.partial(_forget, id(self)))
 
     @contextmanager
@@ -191,13 +196,19 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
-    """Keep what was copied from the parent and never touch it: to close it would take the parent's locks away."""
-    copied = _all()
-    if any(connections.is_open for connections in copied):
+    _inherited.extend(_closed)
+    _closed.clear()
+    _leave_to_parent()
+
+
+def _leave_to_parent() -> None:
+    """Keep what was copied from a parent and never touch it: to close it would take the parent's locks away."""
+    copied = [connections for connections in _all() if connections.pid != os.getpid()]
+    for connections in copied:
+        del _everywhere[id(connections)]
+    if any(connections.is_open for connections in copied):  # uWSGI forks without a word to Python
         logger.warning(
             "SQLiteLog: this process was forked while its parent had the file open, which SQLite does not allow;"
             " fork first, or have the parent call close() before"
         )
-    _inherited.extend([copied, list(_closed)])
-    _everywhere.clear()
-    _closed.clear()
+    _inherited.extend(copied)

@@ -64,17 +64,17 @@ def _set_up(connection: sqlite3.Connection, path: str) -> None:
 
 def _is_log(connection: sqlite3.Connection) -> bool:
     """Tell whether a file is a log already; False where it is empty."""
-    application, version = pragma(connection, "application_id"), pragma(connection, "user_version")
-    if application == APPLICATION and version == VERSION:
-        return pragma(connection, "journal_mode") == "wal"
-    if application == APPLICATION:
+    with transaction(connection, "DEFERRED"):  # another process may make it at this moment
+        application, version = pragma(connection, "application_id"), pragma(connection, "user_version")
+        empty = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+    if application == APPLICATION and version != VERSION:
         raise WrongFileError(
             f"the file has schema version {version}, and this streamkit knows version {VERSION}; update streamkit, or"
             " give the log another path"
         )
-    if application or version or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+    if application != APPLICATION and (application or version or not empty):
         raise WrongFileError("the file is a database of something else; give the log a file of its own")
-    return False
+    return application == APPLICATION and pragma(connection, "journal_mode") == "wal"
 
 
 def _make(connection: sqlite3.Connection) -> None:
@@ -162,7 +162,7 @@ def _why_closed(path: str) -> str:
         return "the path is a directory"
     if not os.path.isdir(directory):
         return f"there is no directory {directory}"
-    if not os.access(directory, os.W_OK | os.X_OK):
+    if not os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         return (
             f"this process may not write in the directory {directory}, and SQLite keeps two more files beside its own"
         )

@@ -79,7 +79,7 @@ def add(connection: sqlite3.Connection, channel: Channel, entry: Entry) -> int:
     at, key = entry.position, None if entry.key is None else _text(entry.key)
     values = (channel.id, at.epoch, at.offset, at.tag, entry.prev, channel.given, entry.sealed, key, entry.payload)
     id = connection.execute("INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values).lastrowid
-    channel.head, channel.sealed = at, entry.sealed
+    channel.head, channel.sealed = at, channel.sealed or entry.sealed
     channel.given += entry.size
     assert id is not None  # noqa: S101
     return id

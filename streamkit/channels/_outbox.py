@@ -1,0 +1,160 @@
+"""What waits to be sent to one reader, bounded in bytes; and what was not shown to it since it was given an id."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from streamkit.channels._entry import Entry
+from streamkit.channels._log import Log
+from streamkit.channels._position import Position, checksum, text_of
+from streamkit.channels._tail import Cursor, Tail
+
+if TYPE_CHECKING:
+    from streamkit.channels._subscription import Subscription
+
+SHARE = 4
+"""The part of a log's retention, one `SHARE`th, that may be hidden before the client's id has to move."""
+
+
+class Place(Cursor):
+    """A subscription's cursor, with what its reader was sent.
+
+    Attributes:
+        checksum: Stands for the channel in an id.
+        sent: Behind the last entry that was sent, or seen and not shown; None before the first.
+        dropped: Whether entries behind that were dropped.
+        judged: Whether `position` is one that the log knows, no longer what a client claims.
+    """
+
+    __slots__ = ("_subscription", "checksum", "dropped", "judged", "sent")
+
+    def __init__(self, subscription: Subscription, tail: Tail, position: Position | None) -> None:
+        super().__init__(tail)
+        self._subscription = subscription
+        self.checksum = checksum(tail.channel)
+        self.position = self.sent = position
+        self.dropped = self.judged = False
+
+    def put(self, entry: Entry) -> None:
+        """See `Cursor.put`."""
+        self._subscription.put(self, entry)
+
+    def look(self) -> None:
+        """See `Cursor.look`."""
+        self._subscription.look()
+
+    def fail(self, error: Exception) -> None:
+        """See `Cursor.fail`."""
+        self._subscription.fail(error)
+
+    def end(self) -> None:
+        """See `Cursor.end`."""
+        self._subscription.end()
+
+    def text(self, position: Position | None) -> str:
+        """Return a position of this channel as it stands in an id."""
+        return "" if position is None else text_of(self.checksum, position)
+
+
+@dataclass(slots=True, eq=False)
+class Note:
+    """An event of the subscription's own; when it is sent, `place` is at `position`, if there is one."""
+
+    place: Place | None
+    data: Any
+    event: str
+    position: Position | None = None
+    has_id: bool = True
+
+
+class Outbox:
+    """Entries and notes in the order in which they are sent.
+
+    Args:
+        limit: Bytes of entries.
+    """
+
+    __slots__ = ("_items", "_size", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._items: deque[tuple[Place, Entry] | Note] = deque()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def first(self) -> tuple[Place, Entry] | Note:
+        """What is sent next."""
+        return self._items[0]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether to put more of a replay here: half of the room is for what comes live, on other channels."""
+        return not self._items or self._size < self.limit // 2
+
+    def note(self, note: Note) -> None:
+        """Append a note."""
+        self._items.append(note)
+
+    def put(self, place: Place, entry: Entry) -> bool:
+        """Append an entry; False where there is too much now. One entry is never too much."""
+        self._items.append((place, entry))
+        self._size += entry.size
+        return self._size <= self.limit or len(self._items) == 1
+
+    def pop(self) -> None:
+        """Remove the first."""
+        item = self._items.popleft()
+        if not isinstance(item, Note):
+            self._size -= item[1].size
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._items.clear()
+        self._size = 0
+
+    def drop_oldest(self) -> None:
+        """Drop the oldest entries until there is not too much; notes are small, and stay."""
+        notes: list[Note] = []
+        while self._size > self.limit and len(self._items) > 1:
+            item = self._items[0]
+            if isinstance(item, Note):
+                notes.append(item)
+            else:
+                item[0].dropped = True
+            self.pop()
+        self._items.extendleft(reversed(notes))
+
+
+class Hidden:
+    """Counts what was not shown since the client was given an id.
+
+    An id rides on what is shown. A client that comes back with an old one has the hidden entries read and hidden again,
+    and would be told of a gap, though it misses nothing, only where the log has dropped some of them.
+    """
+
+    __slots__ = ("_bytes", "_log", "_since", "count")
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew: an id is sent."""
+        self.count = self._bytes = self._since = 0
+
+    def add(self, entry: Entry) -> bool:
+        """Count an entry; True where the client's id has to move before the log overtakes it."""
+        log, tag = self._log, entry.position.tag
+        self._since = self._since or tag
+        self.count += 1
+        self._bytes += entry.size
+        return (
+            self.count * SHARE >= log.max_events
+            or self._bytes * SHARE >= log.max_bytes
+            or (log.max_age is not None and (tag - self._since) * SHARE >= log.max_age * 1_000_000)
+        )
