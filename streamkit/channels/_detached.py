@@ -132,7 +132,6 @@ class Detached:
             producer.discard()
             raise
         self._settle(producer, claimed)
-        await asyncio.sleep(0)  # for its first step: a task that is cancelled before that does nothing at all
         return bool(claimed)
 
     def start_sync(self, key: str, source: Any) -> bool:
@@ -243,7 +242,8 @@ class Detached:
 
         For the end of an ASGI lifespan, which a server waits for, while it waits for no task. Elsewhere the same is
         done when the interpreter exits. A server that is told by a signal to stop, and ends by neither, as uvicorn
-        without that lifespan, leaves streams that are found to be lost when the grace is over.
+        without that lifespan, leaves streams that are found to be lost when the grace is over; or when the lease is,
+        if it was gone before the log could be told, as granian may be.
         """
         running = list(self._running.here().values())
         for producer in running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
@@ -57,10 +58,33 @@ def test_close_waits_for_no_cleanup_for_ever() -> None:
         closing = asyncio.create_task(detached.close())
         await clock.advance(6.1)
         await closing
+        assert log.page("detached:k", None, 0).sealed
         assert await read(detached, "k") == [(None, "a"), LOST]
         released.set()
         await settle()
         assert detached._running.here() == {}
+
+    asyncio.run(main())
+
+
+def test_source_that_takes_no_cancel_writes_nothing_behind_its_grace() -> None:
+    """It is ended at its next item, which nobody gets."""
+
+    async def stubborn() -> AsyncIterator[str]:
+        yield "a"
+        for _ in range(3):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+            yield "still here"
+
+    async def main() -> None:
+        clock, log = clocked()
+        detached = Detached(log, grace=5, clock=clock)
+        await detached.start("k", stubborn())
+        closing = asyncio.create_task(detached.close())
+        await clock.advance(6.2)
+        await closing
+        assert await read(detached, "k") == [(None, "a"), LOST]
 
     asyncio.run(main())
 

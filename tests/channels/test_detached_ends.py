@@ -85,10 +85,10 @@ def test_many_readers_ask_as_one_and_only_in_silence() -> None:
         await pair.producing.start("k", fed.items())
         readers = [asyncio.create_task(reading(pair.reading, "k", got)) for _ in range(100)]
         await settle()
+        pair.log.calls.clear()
         for _ in range(10):
             fed.pipe.put("a")
             await pair.clock.advance(10)
-        pair.log.calls.clear()
         await pair.clock.advance(4)
         assert "exists" not in pair.log.calls
         await pair.clock.advance(15)
@@ -173,3 +173,12 @@ def test_stream_that_never_began_is_unknown_to_who_waits_for_it() -> None:
         assert not log.exists(CHANNEL)
 
     asyncio.run(main())
+
+
+def test_lease_that_has_run_out_is_given_back_all_the_same() -> None:
+    """Else the memory of a log would keep it for ever."""
+    clock, log = clocked()
+    log.hold("k", "somebody", 1)
+    clock._now += 2
+    log.release("k", "somebody")
+    assert log._stores.here().leases == {}

@@ -99,6 +99,30 @@ def test_log_that_is_down_is_waited_for(caplog: pytest.LogCaptureFixture) -> Non
     assert sum("its log is back" in text for text in texts) == 1
 
 
+def test_producer_is_not_taken_for_lost_when_the_log_is_back() -> None:
+    """Its lease has run out meanwhile: readers give it time to renew it, which it does within half a second."""
+
+    async def main() -> None:
+        pair, fed, got = Pair(), Fed(), list[Any]()
+        await pair.producing.start("k", fed.items())
+        reader = asyncio.create_task(reading(pair.reading, "k", got))
+        await pair.clock.advance(10.4)
+        fed.pipe.put("a")
+        await settle()
+        pair.log.down = True
+        await pair.clock.advance(29.9)
+        pair.log.down = False
+        await pair.clock.advance(0.15)  # a lease and another after the item: the reader would ask now
+        assert pair.log.lease(CHANNEL) is None
+        await pair.clock.advance(0.5)
+        assert pair.log.lease(CHANNEL) is not None
+        fed.pipe.close()
+        await reader
+        assert got == [(None, "a"), ("done", "")]
+
+    asyncio.run(main())
+
+
 def test_end_is_recorded_when_the_log_is_back() -> None:
     """A finished answer is never taken for a lost one because the log was down in the last moment."""
 
