@@ -54,7 +54,7 @@ class ChangingLog(MemoryLog):
 
 @pytest.mark.parametrize("look", range(2, 6))
 def test_reader_is_not_led_back_by_a_log_that_was_wiped_meanwhile(look: int) -> None:
-    """A place in a log that is gone is not gone on from: were it restored once more, the reader would see it all again."""
+    """A place in a log that is gone is none: were that log restored once more, the reader would see it all again."""
     log = ChangingLog()
     log.publish(b"1", b"2", b"3")
     restore = log.copy()
