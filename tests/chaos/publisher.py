@@ -34,6 +34,8 @@ SLOWER = 4
 
 BURST = 200
 
+_PARENT = os.getppid()
+
 
 @dataclass
 class Published:
@@ -51,7 +53,7 @@ class Published:
                 channels.publish_sync(channel, item, key=str(self.last))
                 return
             except LogUnavailableError as error:
-                if os.getppid() == 1:
+                if os.getppid() != _PARENT:
                     raise  # the test is gone
                 if self.last not in self.unanswered[-1:]:
                     self.unanswered.append(self.last)
