@@ -16,7 +16,7 @@ test: .venv/.stamp ## the whole suite, with coverage data for `make coverage`
 	rm -f .coverage .coverage.*
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not soak" --cov --cov-report=
 
-soak: .venv/.stamp ## thousands of streams opened and dropped; minutes
+soak: .venv/.stamp ## streams opened and dropped by the thousand, servers and logs killed and restored; half an hour
 	$(PY) -m pytest -m soak
 
 lint: .venv/.stamp

@@ -60,7 +60,8 @@ class Channels:
         self.log = log
         self._dumps = dumps
         self._clock = clock
-        self._callers, self._readers = Workers(), Workers()  # thousands of readers must not delay a publisher
+        # Thousands of readers must not delay a publisher, nor a tail.
+        self._callers, self._readers, self._followers = Workers(), Workers(), Workers()
         self._hubs: PerProcess[dict[asyncio.AbstractEventLoop, Hub]] = PerProcess(dict)
         self._locks = PerProcess(new_lock)
 
@@ -212,7 +213,7 @@ class Channels:
             for closed in [known for known in hubs if known.is_closed()]:
                 del hubs[closed]
             if loop not in hubs:
-                hubs[loop] = Hub(self.log, self._readers, self._clock, loop)
+                hubs[loop] = Hub(self.log, self._readers, self._followers, self._clock, loop)
             return hubs[loop]
 
 

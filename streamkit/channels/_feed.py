@@ -45,6 +45,7 @@ class Feed:
         self._owes_caught_up = options.caught_up
         self._hub: Hub | None = None
         self._places: list[Place] = []
+        self._turn = 0
 
     def join(self, hub: Hub, subscription: Subscription) -> None:
         """Join the channels."""
@@ -84,8 +85,10 @@ class Feed:
         if self.owes_cursor:
             self.outbox.note(Note(None, {}, "cursor"))
             return True
-        place = next((place for place in self._places if not place.live), None)
-        if place is not None:
+        behind = [place for place in self._places if not place.live]
+        if behind:
+            place = behind[self._turn % len(behind)]
+            self._turn += 1  # a channel in which more comes than this reader takes must not keep the others waiting
             return await self._replay(place)
         if self._owes_caught_up:
             self._owes_caught_up = False
@@ -136,7 +139,7 @@ class Feed:
         if missed is None:
             tail.look()  # it knows of more than the log has; it finds out why, and tells
             return False
-        place.live = True
+        place.live = not missed or missed[-1].position == tail.last
         for entry in missed:
             place.position = entry.position
             place.put(entry)

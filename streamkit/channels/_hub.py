@@ -25,13 +25,15 @@ class Hub:
         waiting: Subscriptions that are being read, which perhaps nobody else holds: asyncio itself holds a task weakly.
     """
 
-    def __init__(self, log: Log, workers: Workers, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, log: Log, readers: Workers, followers: Workers, clock: Clock, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.log = log
         self.clock = clock
         self.loop = loop
         self.tails: dict[str, Tail] = {}
         self.waiting: set[Subscription] = set()
-        self._workers = workers
+        self._readers, self._followers = readers, followers
         self._down: set[str] = set()
 
     def tail(self, channel: str) -> Tail:
@@ -78,8 +80,21 @@ class Hub:
         Raises:
             LogUnavailableError: The log does not answer.
         """
+        return await self._read(self._readers, channel, after, count)
+
+    async def follow(self, channel: str, after: Position | None, count: int) -> Page:
+        """Do the same for a tail, which must not wait for all who read for themselves.
+
+        The sooner it is at the end, the fewer of them there are.
+
+        Raises:
+            LogUnavailableError: The log does not answer.
+        """
+        return await self._read(self._followers, channel, after, count)
+
+    async def _read(self, workers: Workers, channel: str, after: Position | None, count: int) -> Page:
         if self.log.blocking:
-            page = await self._workers.run(lambda: self.log.page(channel, after, count))
+            page = await workers.run(lambda: self.log.page(channel, after, count))
         else:
             page = self.log.page(channel, after, count)
             await asyncio.sleep(0)  # a replay of thousands must not keep the others waiting

@@ -273,14 +273,22 @@ class Log(ABC):
         return Page(entries, at, gap, view.head, view.floor, view.sealed)
 
     def _go_on(self, channel: str, view: View, after: Position, count: int) -> tuple[View, Position]:
-        """Return where a reader goes on who cannot go on where it is: after the last entry that is not newer."""
-        low, high = view.floor.offset + 1, view.head.offset + 1  # the first newer entry is in between
-        at = view.floor
-        while low < high:
-            middle = (low + high) // 2
-            entries = self._view(channel, middle, 1, None).entries
-            if entries and entries[0].position.tag <= after.tag:
-                low, at = middle + 1, entries[0].position
-            else:
-                high = middle
-        return self._view(channel, at.offset + 1, count + 1, None), at
+        """Return where a reader goes on who cannot go on where it is: after the last entry that is not newer.
+
+        It takes several looks, and the log may be lost or rolled back between them. A place that was found in another
+        history would lead the reader to what it has seen, so the last look must show that it is the right one.
+        """
+        while True:
+            low, high = view.floor.offset + 1, view.head.offset + 1  # the first newer entry is in between
+            at = view.floor
+            while low < high:
+                middle = (low + high) // 2
+                entries = self._view(channel, middle, 1, None).entries
+                if entries and entries[0].position.tag <= after.tag:
+                    low, at = middle + 1, entries[0].position
+                else:
+                    high = middle
+            view = self._view(channel, at.offset, count + 2, None)
+            newer = next((entry for entry in view.entries if entry.position.offset > at.offset), None)
+            if fault(view, at) is None and (newer is None or newer.position.tag > after.tag):
+                return view, at

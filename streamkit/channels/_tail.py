@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 RETRY = (0.1, 2.0)
 """Seconds until a log that is down is asked again: the first time, and at most."""
 
-RECENT_BYTES = 64 * 1024
-"""What a tail remembers of the entries it has passed on, of at most PAGE of them."""
+RECENT_BYTES = 256 * 1024
+"""What a tail remembers of the entries it has passed on."""
 
 
 class Cursor:
@@ -153,17 +153,18 @@ class Tail:
     def _remember(self, entry: Entry) -> None:
         self._recent.append(entry)
         self._recent_size += entry.size
-        while self._recent_size > RECENT_BYTES or len(self._recent) > PAGE:
+        while self._recent_size > RECENT_BYTES:
             self._recent_size -= self._recent.popleft().size
 
     def after(self, position: Position, most: int) -> list[Entry] | None:
-        """Return what a cursor that stands at `position` misses before it can be live.
+        """Return what comes next for a cursor that stands at `position`, up to the tail's own place.
 
-        Without this, a reader of a busy channel would never be: whenever it has read, there is more.
+        Without this, a reader of a busy channel would never be live: whenever it has read, there is more. And where
+        many come back at once, or the log is slow, their reading would be what keeps it slow.
 
         Args:
             position: That the log has judged.
-            most: Bytes.
+            most: Bytes; one entry is never too much.
 
         Returns:
             None where the log has to be read.
@@ -177,8 +178,14 @@ class Tail:
         index = position.offset + 1 - self._recent[0].position.offset
         if not 0 <= index < len(self._recent) or not self._recent[index].follows(position):
             return None
-        missed = list(islice(self._recent, index, None))
-        return missed if sum(entry.size for entry in missed) <= most else None
+        missed: list[Entry] = []
+        size = 0
+        for entry in islice(self._recent, index, None):
+            size += entry.size
+            if missed and size > most:
+                break
+            missed.append(entry)
+        return missed
 
     # -- reading the log -----------------------------------------------------------------------------------------
 
@@ -213,7 +220,7 @@ class Tail:
                 delay = min(2 * delay, most)
             self._again, last = False, self.last
             try:
-                page = await self._hub.read(self.channel, last, 0 if last is None else PAGE)
+                page = await self._hub.follow(self.channel, last, 0 if last is None else PAGE)
             except LogUnavailableError as exc:
                 self._hub.is_down(self.channel, exc)
                 self._down = self._again = True

@@ -19,7 +19,7 @@ _CONFIGURATION = """
 pid {home}/pid;
 error_log {home}/log;
 worker_processes 1;
-events {{}}
+events {{ worker_connections 4096; }}
 http {{
   access_log off;
   client_body_temp_path {home}/body;

@@ -67,10 +67,11 @@ def open_side_door() -> None:
     address = os.environ.get(ADDRESS)
     if address is None:
         return
-    Path(address).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(address)
+    own = f"{address}-{os.getpid()}"  # several workers may come up at the same time; the last one answers
+    listener.bind(own)
     listener.listen(16)
+    Path(own).rename(address)
     owner = int(os.environ[OWNER])
     threading.Thread(target=_serve, args=(listener, owner), name="rig-side-door", daemon=True).start()
 
