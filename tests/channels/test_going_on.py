@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 import pytest
 
@@ -37,9 +38,9 @@ class ChangingLog(MemoryLog):
         """Lose everything."""
         self._replace({})
 
-    def _replace(self, channels: object) -> None:
+    def _replace(self, channels: dict[str, Any]) -> None:
         self.time += 1
-        self._stores.here().channels = deepcopy(channels)  # type: ignore[assignment]
+        self._stores.here().channels = deepcopy(channels)
 
     def at_looks(self, changes: dict[int, Callable[[], None]]) -> None:
         """Make a change just before the so many-th look from now on."""
