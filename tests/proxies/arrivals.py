@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from streamkit import EventDecoder, NDJSONDecoder
@@ -22,7 +23,7 @@ from tests.rig.stream import Stalled
 
 PATIENCE = 5.0
 """Seconds after which a frame that ought to have come counts as held back."""
-IMPATIENCE = 0.4
+IMPATIENCE = 0.3
 """The same where it is expected to be held back. A frame that is merely late is then taken for one that is held."""
 
 CORK = 0.12
@@ -48,7 +49,7 @@ class Client:
         order: of tests/rig/apps/stamped.py.
     """
 
-    def __init__(self, port: int, path: str = "/sse", *, encoding: str = "gzip", **order: object) -> None:
+    def __init__(self, port: int, path: str = "/sse", *, encoding: str = "gzip", **order: Any) -> None:
         query = urlencode({name: json.dumps(value) for name, value in order.items()})
         accept = "text/event-stream" if path == "/sse" else "application/x-ndjson"
         self.stream = HTTPStream(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ class Way:
     port: int
     door: SideDoor
 
-    def ask(self, path: str = "/sse", **order: object) -> Client:
+    def ask(self, path: str = "/sse", **order: Any) -> Client:
         """Open a stream; the arguments are those of Client."""
         return Client(self.port, path, **order)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from signal import SIGINT, SIGKILL, SIGTERM, Signals
 
 # What the packages of the system bring along, and what keeps nginx in its folder.
 _NGINX = """
@@ -66,6 +67,7 @@ class Product:
         site: the name under which the configuration file is put in the folder.
         files: what else stands there.
         environment: more variables.
+        stop_by: the signal that ends it soon.
     """
 
     part: str
@@ -74,6 +76,7 @@ class Product:
     site: str
     files: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    stop_by: Signals = SIGTERM
 
 
 _NGINX_ARGUMENTS = "-p {home} -e {home}/log -c {home}/nginx.conf"
@@ -89,8 +92,8 @@ PRODUCTS = {
         # Its own port for administration is the same for all that run here, and its data go to the user's folder.
         environment={"CADDY_ADMIN": "unix/{home}/admin", "XDG_DATA_HOME": "{home}", "XDG_CONFIG_HOME": "{home}"},
     ),
-    "traefik": Product("traefik", "traefik", "--configFile=traefik.yaml", "traefik.yaml"),
-    "envoy": Product("envoy", "envoy", "-c envoy.yaml --use-dynamic-base-id --concurrency 1", "envoy.yaml"),
+    "traefik": Product("traefik", "traefik", "--configFile=traefik.yaml", "traefik.yaml", stop_by=SIGKILL),
+    "envoy": Product("envoy", "envoy", "-c envoy.yaml --disable-hot-restart --concurrency 1", "envoy.yaml"),
     "haproxy": Product("haproxy", "haproxy", "-db -f {home}/haproxy.cfg", "haproxy.cfg"),
     "apache": Product(
         "apache", "apache2", "-d {home} -f {home}/apache2.conf -DFOREGROUND", "site", {"apache2.conf": _APACHE}
@@ -101,6 +104,8 @@ PRODUCTS = {
         "-F -j none -a 127.0.0.1:{port} -f {home}/app.vcl -n {home}/work -s malloc,16m",
         "app.vcl",
     ),
-    "squid": Product("squid", "squid", "-N -n app{port} -f {home}/squid.conf", "site", {"squid.conf": _SQUID}),
+    "squid": Product(
+        "squid", "squid", "-N -n app{port} -f {home}/squid.conf", "site", {"squid.conf": _SQUID}, stop_by=SIGINT
+    ),
     "lighttpd": Product("lighttpd", "lighttpd", "-D -f {home}/lighttpd.conf", "lighttpd.conf"),
 }

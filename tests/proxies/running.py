@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -70,6 +69,7 @@ def _start(setup: Setup, upstream_port: int) -> Process:
         {**files, product.site: configuration(setup, port, upstream_port)},
         port,
         environment=product.environment,
+        stop_by=product.stop_by,
         ready=lambda: _lets_through(port),
     )
 

@@ -42,13 +42,15 @@ class Setup:
         product: its name in PRODUCTS.
         file: the configuration file, below docs/deploy.
         mechanism: what a response of streamkit meets.
+        ndjson: what it meets as NDJSON, where that is something else than as an event stream.
         bulk: what it meets with frames of 5 KB, where that is something else.
         bare: what small frames meet without streamkit's headers, where that is something else.
         bare_bulk: what frames of 5 KB meet without them, where that is something else again.
         compresses: what arrives compressed, for a client that accepts gzip: a bare response, or ours too.
         replays: a second client of a bare response is sent the recording of the first.
         crash_looks_clean: an app that dies in the middle of a stream leaves the client with a clean end.
-        leaving: when an app under uvicorn learns that a client has left a silent stream.
+        leaving: when an app under uvicorn learns that a client has left a silent stream, if frames pass at all.
+        bare_leaving: the same of a bare response, where it is something else.
         cure: the setup that differs by the lines which cure this one; None where there is nothing to cure.
         changes: lines of the file, and what a test puts in their place so that it need not wait long.
         arguments: more of the program.
@@ -59,6 +61,7 @@ class Setup:
     product: str
     file: str
     mechanism: Mechanism = "streamed"
+    ndjson: Mechanism | None = None
     bulk: Mechanism | None = None
     bare: Mechanism | None = None
     bare_bulk: Mechanism | None = None
@@ -66,6 +69,7 @@ class Setup:
     replays: bool = False
     crash_looks_clean: bool = False
     leaving: Leaving = "at once"
+    bare_leaving: Leaving | None = None
     cure: str | None = None
     changes: tuple[tuple[str, str], ...] = ()
     arguments: str = ""
@@ -77,8 +81,13 @@ class Setup:
         """Whether it is built to end a stream before its time, with the changes after LIMIT."""
         return self.mechanism in CUTS
 
-    def meets(self, *, bare: bool, bulk: bool) -> Mechanism:
-        """Return what a response meets."""
+    @property
+    def streams(self) -> bool:
+        """Whether nothing of a response of streamkit is held back or cut, however lively it is."""
+        return {self.mechanism, self.ndjson or self.mechanism, self.bulk or self.mechanism} <= {"streamed", "idle-cut"}
+
+    def meets(self, *, bare: bool = False, bulk: bool = False) -> Mechanism:
+        """Return what an event stream meets."""
         small = (self.bare or self.mechanism) if bare else self.mechanism
         large = (self.bare_bulk or self.bare or self.bulk) if bare else self.bulk
         return (large or small) if bulk else small
@@ -140,6 +149,18 @@ _CHAINS = {
     "nginx-behind-caddy": Setup(
         product="caddy",
         file="caddy/encode.caddyfile",
+        ndjson="headers-late",
+        bare="whole-body",
+        bare_bulk="tail-lag",
+        compresses="bare",
+        crash_looks_clean=True,
+        cure="nginx-behind-caddy-plain",
+        upstream=GUNICORN,
+        behind="nginx122-default",
+    ),
+    "nginx-behind-caddy-plain": Setup(
+        product="caddy",
+        file="caddy/recommended.caddyfile",
         bare="whole-body",
         bare_bulk="tail-lag",
         compresses="bare",
@@ -165,7 +186,9 @@ def _setup(product: str, file: str, **details: object) -> Setup:
 
 _CADDY = {
     "caddy-default": _setup("caddy", "default.caddyfile"),
-    "caddy-encode": _setup("caddy", "encode.caddyfile", compresses="bare"),
+    "caddy-encode": _setup(
+        "caddy", "encode.caddyfile", ndjson="headers-late", compresses="bare", cure="caddy-recommended"
+    ),
     "caddy-recommended": _setup("caddy", "recommended.caddyfile", compresses="bare"),
     "caddy-response-buffers": _setup(
         "caddy", "response-buffers.caddyfile", mechanism="whole-body", bulk="byte-quantum", cure="caddy-recommended"
@@ -229,7 +252,6 @@ _HAPROXY = {
         "wait-for-body.cfg",
         mechanism="whole-body",
         bulk="byte-quantum",
-        leaving="at the next frame",
         cure="haproxy-recommended",
     ),
     "haproxy-idle": _setup(
@@ -243,14 +265,15 @@ _APACHE = {
     "apache-idle": _setup("apache", "recommended.conf", mechanism="idle-cut", changes=(("timeout=60", "timeout=2"),)),
 }
 _VARNISH = {
-    "varnish-default": _setup("varnish", "default.vcl", replays=True, leaving="never"),
+    "varnish-default": _setup(
+        "varnish", "default.vcl", replays=True, leaving="at the next frame", bare_leaving="never"
+    ),
     "varnish-gzip": _setup(
         "varnish",
         "gzip.vcl",
         mechanism="whole-body",
         compresses="all",
         replays=True,
-        leaving="never",
         cure="varnish-recommended",
     ),
     "varnish-recommended": _setup("varnish", "recommended.vcl"),
@@ -272,7 +295,6 @@ _LIGHTTPD = {
         "default.conf",
         mechanism="whole-body",
         crash_looks_clean=True,
-        leaving="at the next frame",
         cure="lighttpd-recommended",
     ),
     "lighttpd-deflate": _setup("lighttpd", "deflate.conf", leaving="at the next frame"),

@@ -6,6 +6,8 @@ responses without its headers, so that the pages claim neither too much for the 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.proxies.arrivals import IMPATIENCE, PATIENCE, follow
@@ -15,7 +17,7 @@ from tests.proxies.setups import SETUPS, Mechanism, Setup
 
 pytestmark = pytest.mark.servers
 
-FRAMES = 6
+FRAMES = 5
 LARGE = 5000
 
 
@@ -23,32 +25,42 @@ def _patience(expected: Mechanism) -> float:
     return PATIENCE if expected == "streamed" else IMPATIENCE
 
 
-def _meets(through: Through, name: str, path: str, *, bare: bool, bulk: bool) -> None:
+def _follow(through: Through, name: str, expected: Mechanism, **order: Any) -> bool:
+    """See what a setup does to a stream; return whether it came compressed."""
     way = through(name)
-    expected = way.setup.meets(bare=bare, bulk=bulk)
-    with way.ask(path, frames=FRAMES, bare=bare, size=LARGE if bulk else 30) as client:
+    with way.ask(frames=FRAMES, **order) as client:
         assert follow(client, way.door, FRAMES, patience=_patience(expected)) == expected
-        assert client.compressed == (way.setup.compresses in ({"all", "bare"} if bare else {"all"}))
-
-
-@pytest.mark.parametrize("path", ["/sse", "/ndjson"])
-@cases(lambda setup: not setup.cuts)
-def test_response_of_streamkit_meets_what_the_setup_is_built_to_do(through: Through, name: str, path: str) -> None:
-    """Each frame arrives before the next has left, or is held back in the declared way."""
-    _meets(through, name, path, bare=False, bulk=False)
+        return client.compressed
 
 
 @cases(lambda setup: not setup.cuts)
-def test_large_frames_meet_what_the_setup_is_built_to_do(through: Through, name: str) -> None:
-    """No frame of 5 KB waits for its tail, or it does so in the declared way."""
-    _meets(through, name, "/sse", bare=False, bulk=True)
+def test_event_stream_meets_what_the_setup_is_built_to_do(through: Through, name: str) -> None:
+    """Each event arrives before the next has left, or is held back in the declared way."""
+    setup = SETUPS[name]
+    assert _follow(through, name, setup.mechanism) == (setup.compresses == "all")
+
+
+@cases(lambda setup: not setup.cuts)
+def test_ndjson_meets_what_the_setup_is_built_to_do(through: Through, name: str) -> None:
+    """Each line arrives before the next has left, or is held back in the declared way."""
+    setup = SETUPS[name]
+    _follow(through, name, setup.ndjson or setup.mechanism, path="/ndjson")
+
+
+@cases(lambda setup: not setup.cuts)
+def test_large_events_meet_what_the_setup_is_built_to_do(through: Through, name: str) -> None:
+    """No event of 5 KB waits for its tail, or it does so in the declared way."""
+    _follow(through, name, SETUPS[name].meets(bulk=True), size=LARGE)
 
 
 @pytest.mark.parametrize("bulk", [False, True], ids=["small", "large"])
 @cases(lambda setup: not setup.cuts and (setup.bare or setup.bare_bulk or setup.compresses == "bare"))
-def test_response_without_the_headers_meets_worse(through: Through, name: str, bulk: bool) -> None:
+def test_event_stream_without_the_headers_meets_worse(through: Through, name: str, bulk: bool) -> None:
     """What the headers of streamkit are said to prevent happens where they are not sent."""
-    _meets(through, name, "/sse", bare=True, bulk=bulk)
+    setup = SETUPS[name]
+    expected = setup.meets(bare=True, bulk=bulk)
+    compressed = _follow(through, name, expected, bare=True, size=LARGE if bulk else 30)
+    assert compressed == (setup.compresses in {"all", "bare"})
 
 
 def _is_cure(setup: Setup) -> bool:
@@ -64,14 +76,14 @@ def test_every_cure_and_recommendation_streams() -> None:
     }
     assert len(advised) > 10
     for setup in advised.values():
-        assert {setup.meets(bare=False, bulk=bulk) for bulk in (False, True)} == {"streamed"}
+        assert setup.streams
 
 
 def test_every_defect_that_no_header_cures_has_a_cure() -> None:
     """A setup that does anything but stream, by more than silence, names one that differs by the cure."""
     for name, setup in SETUPS.items():
-        assert (setup.mechanism in {"streamed", "idle-cut"}) == (setup.cure is None), name
-        assert setup.cure is None or setup.cure in SETUPS, name
+        assert setup.streams == (setup.cure is None), name
+        assert setup.cure is None or SETUPS[setup.cure].streams, name
 
 
 @cases(lambda setup: setup.replays)

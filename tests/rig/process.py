@@ -29,6 +29,7 @@ class Process:
         files: what stands in the folder before it starts: name -> text, in which {home} is filled in too.
         port: on which it must listen before it counts as started.
         environment: more variables of it, with {home} filled in.
+        stop_by: the signal that ends it, where SIGTERM would have it wait for clients.
         ready: asked, once it listens, until it says that the program is up.
         start_within: seconds from start until it must be up.
     """
@@ -40,12 +41,14 @@ class Process:
         port: int,
         *,
         environment: Mapping[str, str] | None = None,
+        stop_by: signal.Signals = signal.SIGTERM,
         ready: Callable[[], bool] = lambda: True,
         start_within: float = 20.0,
     ) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._command = command
+        self._stop_by = stop_by
         self._ready = ready
         self._home = Path(tempfile.mkdtemp(prefix="proxy-"))
         if os.geteuid() == 0:
@@ -74,8 +77,8 @@ class Process:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def stop(self, within: float = 3.0) -> None:
-        """End the process group: SIGTERM, and SIGKILL to what is left after `within` seconds."""
-        self._signal(signal.SIGTERM)
+        """End the process group by its signal, and what is left by SIGKILL after `within` seconds."""
+        self._signal(self._stop_by)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(within)
         self._signal(signal.SIGKILL)
