@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from streamkit import EventDecoder, NDJSONDecoder
-from tests.proxies.setups import Mechanism
+from tests.proxies.setup import Mechanism
 from tests.rig.http import HTTPStream
 from tests.rig.sidedoor import SideDoor
 from tests.rig.stream import Stalled

@@ -11,7 +11,8 @@ import pytest
 
 from tests.proxies.arrivals import Client
 from tests.proxies.running import open_proxy
-from tests.proxies.setups import SETUPS, Setup
+from tests.proxies.setup import Setup
+from tests.proxies.setups import SETUPS
 from tests.rig.servers import SERVERS, Server
 from tests.rig.sidedoor import SideDoor
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.proxies.products import PRODUCTS
-from tests.proxies.setups import SETUPS, Setup
+from tests.proxies.setup import Setup
+from tests.proxies.setups import SETUPS
 from tests.rig.http import HTTPStream
 from tests.rig.process import Process
 from tests.rig.requirements import executable, needs

@@ -9,7 +9,8 @@ import pytest
 from tests.proxies.arrivals import PATIENCE
 from tests.proxies.conftest import Through
 from tests.proxies.running import cases
-from tests.proxies.setups import CUTS, LIMIT, SETUPS, UVICORN, Leaving
+from tests.proxies.setup import CUTS, LIMIT, UVICORN, Leaving
+from tests.proxies.setups import SETUPS
 from tests.rig.stream import Stalled
 
 pytestmark = pytest.mark.servers

@@ -7,7 +7,7 @@ backend app {
 }
 
 sub vcl_recv {
-    # In a pipe the app learns that a client has left; in no other way of Varnish.
+    # In a pipe the app learns at once that a client has left; in no other way of Varnish.
     if (req.http.Accept ~ "text/event-stream" || req.http.Accept ~ "application/x-ndjson") {
         return (pipe);
     }
