@@ -1,6 +1,6 @@
 """What a client sees of a stream of stamped frames, and what that shape is called.
 
-The app sends a frame when the one before has arrived, or has not within `patience`. So a stream that flows is slow on a
+The app sends a frame when the one before has arrived, or has not for long enough. So a stream that flows is slow on a
 slow machine, and still flows; one that is held back is held back on any.
 """
 
@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,11 +24,16 @@ from tests.rig.stream import Stalled
 
 PATIENCE = 5.0
 """Seconds after which a frame that ought to have come counts as held back."""
-IMPATIENCE = 0.3
-"""The same where it is expected to be held back. A frame that is merely late is then taken for one that is held."""
+IMPATIENCE = 0.25
+"""The same where it is expected to be held back."""
 
 CORK = 0.12
 """Seconds by which each frame is late where frames are collected for a fixed time: that of Linux's cork is 0.2."""
+
+BEHIND: dict[Mechanism, int] = {"streamed": 0, "headers-late": 0, "time-quantum": 0, "tail-lag": 1}
+"""How many frames are still to come when the next one leaves, where that is told."""
+
+_NONCES = count(1)
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,11 @@ class Client:
         port: of the proxy.
         path: /sse or /ndjson.
         encoding: what it accepts.
-        order: of tests/rig/apps/stamped.py.
+        order: of tests/rig/apps/stamped.py; each has a URL of its own, unless told otherwise.
     """
 
     def __init__(self, port: int, path: str = "/sse", *, encoding: str = "gzip", **order: Any) -> None:
+        order = {"nonce": next(_NONCES), **order}
         query = urlencode({name: json.dumps(value) for name, value in order.items()})
         accept = "text/event-stream" if path == "/sse" else "application/x-ndjson"
         self.stream = HTTPStream(
@@ -105,20 +112,27 @@ class Client:
         self.stream.leave()
 
 
-def follow(client: Client, door: SideDoor, count: int, *, patience: float = PATIENCE) -> Mechanism:
+def follow(client: Client, door: SideDoor, count: int, expected: Mechanism) -> Mechanism:
     """Let the app send `count` frames, each after the one before was seen or waited for; name what has become of them.
+
+    Args:
+        client: has just asked.
+        door: of the app.
+        count: how many the client has asked for.
+        expected: tells how long to wait for what, so that a busy machine is not taken for a proxy that holds back.
 
     Raises:
         AssertionError: Not all have arrived, whole and in order, when the stream has ended.
     """
-    head_came_first = client.has_head(patience)
+    head_comes_first = client.has_head(PATIENCE if expected in {"streamed", "time-quantum"} else IMPATIENCE)
     for sent in range(1, count + 1):
         door.allow(sent)
-        client.has(sent, patience)
+        client.has(sent - BEHIND.get(expected, sent))
+        client.has(sent, IMPATIENCE if expected != "byte-quantum" else 4 * IMPATIENCE)
     client.read_to_end()
     assert [frame.number for frame in client.frames] == list(range(count)), client.stream.describe()
     mechanism = shape(client.frames)
-    return mechanism if head_came_first or mechanism != "streamed" else "headers-late"
+    return mechanism if head_comes_first or mechanism != "streamed" else "headers-late"
 
 
 def shape(frames: list[Frame]) -> Mechanism:

@@ -1,4 +1,4 @@
-"""Apps that live as long as the tests of a process, and proxies that live for one test."""
+"""Apps and proxies for the tests of this process, each started once as far as the order of tests allows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from tests.proxies.setups import SETUPS
 from tests.rig.servers import SERVERS, Server
 from tests.rig.sidedoor import SideDoor
 
+KEPT = 3
+"""Proxies that stay open: no test has use for more at a time."""
+
 
 @dataclass
 class Way:
-    """The way to an app through a proxy; leaving the test ends the proxy."""
+    """The way to an app through a proxy."""
 
     setup: Setup
     port: int
@@ -30,45 +33,62 @@ class Way:
         return Client(self.port, path, **order)
 
 
-class Apps:
-    """The app of stamped frames, by whichever server is asked for; each starts once."""
+class Running:
+    """Servers that outlive a test: the app by each server that was asked for, and the proxies asked for last."""
 
     def __init__(self) -> None:
-        self._servers: dict[str, Server] = {}
+        self._apps: dict[str, Server] = {}
+        self._proxies: dict[tuple[str, str], tuple[ExitStack, int]] = {}
 
-    def get(self, name: str) -> Server:
-        """Return the app, which has sent nothing yet."""
-        if name not in self._servers:
-            kind = SERVERS[name]
-            self._servers[name] = Server(kind, f"tests.rig.apps.stamped:{kind.interface}")
-        self._servers[name].side_door.reset()
-        return self._servers[name]
+    def app(self, server: str) -> Server:
+        """Return the app by a server, which has sent nothing yet."""
+        if server not in self._apps:
+            kind = SERVERS[server]
+            self._apps[server] = Server(kind, f"tests.rig.apps.stamped:{kind.interface}")
+        self._apps[server].side_door.reset()
+        return self._apps[server]
+
+    def proxy(self, name: str, server: str) -> int:
+        """Return the port of a setup before the app by a server."""
+        if (name, server) not in self._proxies:
+            while len(self._proxies) >= KEPT:
+                self._close(next(iter(self._proxies)))
+            stack = ExitStack()
+            self._proxies[name, server] = stack, stack.enter_context(open_proxy(name, self.app(server).port)).port
+        return self._proxies[name, server][1]
 
     def stop(self) -> None:
         """End all."""
-        for server in self._servers.values():
+        for key in list(self._proxies):
+            self._close(key)
+        for server in self._apps.values():
             server.stop()
+
+    def _close(self, key: tuple[str, str]) -> None:
+        self._proxies.pop(key)[0].close()
 
 
 @pytest.fixture(scope="session")
-def apps() -> Iterator[Apps]:
-    """Serve the app for all tests of this process."""
-    apps = Apps()
-    yield apps
-    apps.stop()
+def running() -> Iterator[Running]:
+    """Keep servers for all tests of this process."""
+    running = Running()
+    yield running
+    running.stop()
 
 
 Through = Callable[..., Way]
 
 
 @pytest.fixture
-def through(apps: Apps) -> Iterator[Through]:
-    """Return what starts a setup by its name; `upstream` names another server than that of the setup."""
+def through(running: Running) -> Iterator[Through]:
+    """Return what opens the way through a setup; `upstream` names another server than that of the setup."""
     with ExitStack() as stack:
 
         def start(name: str, upstream: str | None = None) -> Way:
-            app = apps.get(upstream or SETUPS[name].upstream)
+            server = upstream or SETUPS[name].upstream
+            port = running.proxy(name, server)
+            app = running.app(server)
             stack.callback(app.side_door.reset)
-            return Way(SETUPS[name], stack.enter_context(open_proxy(name, app.port)).port, app.side_door)
+            return Way(SETUPS[name], port, app.side_door)
 
         yield start

@@ -42,9 +42,13 @@ def parts(name: str) -> set[str]:
 
 
 def cases(wanted: Callable[[Setup], object]) -> pytest.MarkDecorator:
-    """Run a test for each setup that is wanted; a missing program skips it."""
+    """Run a test for each setup that is wanted, in the process where its proxy runs; a missing program skips it."""
     chosen = [name for name, setup in SETUPS.items() if wanted(setup)]
-    return pytest.mark.parametrize("name", [pytest.param(name, marks=needs(*sorted(parts(name)))) for name in chosen])
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in chosen])
+
+
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    return [needs(*sorted(parts(name))), pytest.mark.xdist_group(f"proxy {name}")]
 
 
 def configuration(setup: Setup, port: int, upstream_port: int) -> str:

@@ -39,6 +39,7 @@ class Order:
         keepalive: seconds, or None for a stream that is silent between its frames.
         fails: the source raises after the last frame.
         bare: without the headers by which streamkit speaks to proxies.
+        nonce: makes one URL of many, for caches.
     """
 
     frames: int = 8
@@ -46,6 +47,7 @@ class Order:
     keepalive: float | None = None
     fails: bool = False
     bare: bool = False
+    nonce: int = 0
 
     @classmethod
     def of(cls, query: str) -> Order:
