@@ -76,7 +76,7 @@ def _name(setup: Setup) -> str:
 
 @dataclass(frozen=True)
 class Quotation:
-    """A block of code in a page, and the file it is taken from: the last one that the text before it links to."""
+    """A block of code in a page, and the file it is taken from: the last one that the page links to before it."""
 
     page: Path
     language: str
@@ -99,11 +99,12 @@ def _stripped(text: str) -> list[str]:
 def quotations(path: Path) -> Iterator[Quotation]:
     """Yield the blocks of code of a page, commands for a shell aside."""
     parts = re.split(r"^```(\w*)\n(.*?)^```$", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    file = None
     for before, language, text in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
-        if language == "sh":
-            continue
-        files = [path.parent / link for link in _LINK.findall(before) if not link.endswith(".md")]
-        yield Quotation(path, language, text, next((file for file in reversed(files) if file.is_file()), None))
+        files = [path.parent / link for link in _LINK.findall(before)]
+        file = next((found for found in reversed(files) if found.suffix != ".md" and found.is_file()), file)
+        if language != "sh":
+            yield Quotation(path, language, text, file)
 
 
 def links(path: Path) -> Iterator[Path]:
