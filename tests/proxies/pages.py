@@ -60,7 +60,7 @@ def _row(setup: Setup) -> list[str]:
 
 
 def _changed(setup: Setup) -> str:
-    return ", ".join([f"`{new}`" for _, new in setup.changes] or [f"`{setup.arguments}`"])
+    return ", ".join([f"`{' '.join(new.split())}`" for _, new in setup.changes] or [f"`{setup.arguments}`"])
 
 
 def _name(setup: Setup) -> str:

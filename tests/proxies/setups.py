@@ -29,6 +29,11 @@ _NGINX = {
     "nginx-idle": nginx(
         "recommended", mechanism="idle-cut", changes=(("proxy_read_timeout 60s;", "proxy_read_timeout 2s;"),)
     ),
+    "nginx-ignores-abort": nginx(
+        "buffering-off",
+        leaving="at the next frame",
+        changes=(("proxy_buffering off;", "proxy_buffering off; proxy_ignore_client_abort on;"),),
+    ),
     "nginx122-default": nginx122("default", bare="whole-body", bare_bulk="tail-lag", crash_looks_clean=True),
     "nginx122-gzip": nginx122("gzip", bare="whole-body", compresses="all", crash_looks_clean=True),
     "nginx122-recommended": nginx122("recommended", bare="headers-late", bare_bulk="tail-lag"),
@@ -176,6 +181,12 @@ _HAPROXY = {
         mechanism="whole-body",
         bulk="byte-quantum",
         cure="haproxy-recommended",
+    ),
+    "haproxy-tunnel": _setup(
+        "haproxy",
+        "recommended.cfg",
+        mechanism="idle-cut",
+        changes=(("timeout server 50s", "timeout server 2s\n    timeout tunnel 1h"),),
     ),
     "haproxy-idle": _setup(
         "haproxy", "recommended.cfg", mechanism="idle-cut", changes=(("timeout server 50s", "timeout server 2s"),)

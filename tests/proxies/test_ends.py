@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.proxies.arrivals import PATIENCE
-from tests.proxies.conftest import Through
-from tests.proxies.running import cases
+from tests.proxies.arrivals import PATIENCE, Client
+from tests.proxies.conftest import Running, Through
+from tests.proxies.running import cases, open_proxy
 from tests.proxies.setup import CUTS, LIMIT, UVICORN, Leaving
 from tests.proxies.setups import SETUPS
+from tests.rig.requirements import needs
 from tests.rig.stream import Stalled
 
 pytestmark = pytest.mark.servers
@@ -98,3 +99,13 @@ def test_app_that_dies_leaves_a_cut_or_what_looks_like_an_end(through: Through, 
         client.read_to_end()
         looks_clean = client.stream.status == 200 and client.stream.clean
         assert looks_clean == way.setup.crash_looks_clean, client.stream.describe()
+
+
+@needs("envoy", "nginx122")
+def test_envoy_refuses_the_http_1_0_of_an_old_nginx(running: Running) -> None:
+    """The page says so, and which line of nginx's configuration helps."""
+    envoy = running.proxy("envoy-recommended", UVICORN)
+    for name, status in (("nginx122-default", 426), ("nginx122-recommended", 200)):
+        with open_proxy(name, envoy) as nginx, Client(nginx.port, frames=1) as client:
+            running.app(UVICORN).side_door.allow(1)
+            assert client.stream.head().status == status

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.contract.matrix import WRITE
+from tests.proxies.conftest import Through
 from tests.proxies.pages import BEGIN, END, Quotation, links, page, quotations, table, write_table
 from tests.proxies.running import APP_PORT, DEPLOY, PROXY_PORT
 from tests.proxies.setups import SETUPS
+from tests.rig.requirements import needs
 
 PAGES = sorted(DEPLOY.glob("*.md"))
 TABLES = sorted({page(setup) for setup in SETUPS.values()})
@@ -65,3 +69,20 @@ def test_index_names_every_page() -> None:
     """The index leads to each page beside it."""
     index = DEPLOY / "README.md"
     assert {path.resolve() for path in PAGES} - set(links(index)) == {index}
+
+
+@pytest.mark.servers
+@needs("curl", "nginx")
+def test_command_to_check_shows_each_line_as_it_comes(through: Through) -> None:
+    """The first event is on the terminal before the second has left the app, also where it came compressed."""
+    command = re.search(r"^```sh\n(curl .*?)```", (DEPLOY / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert command is not None
+    way = through("nginx-gzip")
+    way.door.allow(1)
+    shell = command[1].replace("https://example.org/sse", f"'http://127.0.0.1:{way.port}/sse?frames=2'")
+    with subprocess.Popen(["sh", "-c", shell], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert '"number":0' in process.stdout.readline().replace(" ", "")
+        assert [record["pulled"] for record in way.door.streams()] == [1]
+        way.door.allow(2)
+        assert '"number":1' in process.stdout.read().replace(" ", "")

@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.proxies.running import DEPLOY
+from tests.rig.http import HTTPStream
+from tests.rig.process import Process
 from tests.rig.requirements import executable, needs
+from tests.rig.servers import free_port
 
-# It starts no server, but it is installed beside those that do.
-pytestmark = [pytest.mark.servers, needs("cfn-lint")]
+# cfn-lint starts no server, but it is installed beside those that do.
+pytestmark = pytest.mark.servers
 
 TEMPLATES = sorted((DEPLOY / "aws").glob("*.yaml"))
 MODES = ("ResponseTransferMode: STREAM", "TimeoutInMillis: 900000")
-FAULTS = dict(zip(MODES, ("'STREAMX' is not one of", "'900000X' is not of type"), strict=True))
 
 
-def _complaints(template: Path) -> str:
+def _complaints(*templates: Path) -> str:
     linter = executable("cfn-lint")
     assert linter is not None
-    run = subprocess.run([linter, str(template)], capture_output=True, text=True, timeout=50, check=False)
+    command = [linter, *map(str, templates)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
     assert (run.returncode == 0) == (run.stdout == ""), run.stderr
     return run.stdout
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_template_has_no_fault(template: Path) -> None:
+@needs("cfn-lint")
+def test_templates_have_no_fault() -> None:
     """Neither an error nor a warning."""
-    assert _complaints(template) == ""
+    assert len(TEMPLATES) == 2
+    assert _complaints(*TEMPLATES) == ""
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_linter_knows_what_makes_the_template_stream(mode: str, tmp_path: Path) -> None:
-    """A slip in the very lines that matter is a fault, so their absence of faults means something."""
+@needs("cfn-lint")
+def test_linter_knows_what_makes_a_template_stream(tmp_path: Path) -> None:
+    """A slip in the very lines that matter is a fault, so the absence of faults means something."""
     text = (DEPLOY / "aws" / "http-integration.yaml").read_text()
-    assert mode in text
+    for mode in MODES:
+        assert mode in text
+        text = text.replace(mode, mode + "X")
     slipped = tmp_path / "template.yaml"
-    slipped.write_text(text.replace(mode, mode + "X"))
-    assert FAULTS[mode] in _complaints(slipped)
+    slipped.write_text(text)
+    complaints = _complaints(slipped)
+    assert "'STREAMX' is not one of" in complaints
+    assert "'900000X' is not of type" in complaints
 
 
 def test_both_ways_of_lambda_are_told_to_stream() -> None:
@@ -48,3 +58,25 @@ def test_both_ways_of_lambda_are_told_to_stream() -> None:
     for line in (*MODES, "InvokeMode: RESPONSE_STREAM", "AWS_LWA_INVOKE_MODE: response_stream"):
         assert line in text
     assert "/response-streaming-invocations" in text
+
+
+APP = """
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+"""
+
+
+@needs("uvicorn")
+def test_command_of_the_zip_file_serves_the_app() -> None:
+    """What the adapter starts is a server on the port that the adapter asks."""
+    port = free_port()
+    environment = {
+        "LAMBDA_TASK_ROOT": "{home}",
+        "AWS_LWA_PORT": str(port),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    files = {"app.py": APP, "run.sh": (DEPLOY / "aws" / "run.sh").read_text()}
+    with Process(["sh", "run.sh"], files, port, environment=environment), HTTPStream(port, "/") as stream:
+        assert stream.head().status == 204
