@@ -128,7 +128,7 @@ def follow(client: Client, door: SideDoor, count: int, expected: Mechanism) -> M
     for sent in range(1, count + 1):
         door.allow(sent)
         client.has(sent - BEHIND.get(expected, sent))
-        client.has(sent, IMPATIENCE if expected != "byte-quantum" else 4 * IMPATIENCE)
+        client.has(sent, IMPATIENCE)
     client.read_to_end()
     assert [frame.number for frame in client.frames] == list(range(count)), client.stream.describe()
     mechanism = shape(client.frames)
