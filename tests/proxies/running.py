@@ -38,7 +38,8 @@ def parts(name: str) -> set[str]:
     """Return what a setup needs, as `needs` calls it."""
     setup = SETUPS[name]
     behind = parts(setup.behind) if setup.behind else set()
-    return {PRODUCTS[setup.product].part} | behind
+    also = {setup.also} if setup.also else set()
+    return {PRODUCTS[setup.product].part} | also | behind
 
 
 def cases(wanted: Callable[[Setup], object]) -> pytest.MarkDecorator:

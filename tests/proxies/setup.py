@@ -53,6 +53,7 @@ class Setup:
         cure: the setup that differs by the lines which cure this one; None where there is nothing to cure.
         changes: lines of the file, and what a test puts in their place so that it need not wait long.
         arguments: more of the program.
+        also: a part it needs beside its product, as tests/rig/requirements.py calls it.
         upstream: the app's server, a name in the rig.
         behind: the setup that stands between this one and the app.
     """
@@ -72,6 +73,7 @@ class Setup:
     cure: str | None = None
     changes: tuple[tuple[str, str], ...] = ()
     arguments: str = ""
+    also: str | None = None
     upstream: str = UVICORN
     behind: str | None = None
 

@@ -34,6 +34,9 @@ _NGINX = {
         leaving="at the next frame",
         changes=(("proxy_buffering off;", "proxy_buffering off; proxy_ignore_client_abort on;"),),
     ),
+    "nginx122-idle": nginx122(
+        "recommended", mechanism="idle-cut", changes=(("proxy_read_timeout 60s;", "proxy_read_timeout 2s;"),)
+    ),
     "nginx122-default": nginx122("default", bare="whole-body", bare_bulk="tail-lag", crash_looks_clean=True),
     "nginx122-gzip": nginx122("gzip", bare="whole-body", compresses="all", crash_looks_clean=True),
     "nginx122-recommended": nginx122("recommended", bare="headers-late", bare_bulk="tail-lag"),
@@ -66,6 +69,19 @@ _CHAINS = {
         bare_bulk="tail-lag",
         crash_looks_clean=True,
         behind="nginx122-default",
+    ),
+    "nginx-behind-newer-nginx": nginx(
+        "default",
+        mechanism="headers-late",
+        bare="whole-body",
+        bare_bulk="tail-lag",
+        crash_looks_clean=True,
+        cure="nginx-behind-newer-nginx-inner",
+        upstream=GUNICORN,
+        behind="nginx122-default",
+    ),
+    "nginx-behind-newer-nginx-inner": nginx(
+        "default", bare="headers-late", bare_bulk="tail-lag", upstream=GUNICORN, behind="nginx122-inner"
     ),
     "nginx-behind-caddy": Setup(
         product="caddy",
@@ -231,7 +247,7 @@ _LIGHTTPD = {
         crash_looks_clean=True,
         cure="lighttpd-recommended",
     ),
-    "lighttpd-deflate": _setup("lighttpd", "deflate.conf", leaving="at the next frame"),
+    "lighttpd-deflate": _setup("lighttpd", "deflate.conf", leaving="at the next frame", also="lighttpd-deflate"),
     "lighttpd-recommended": _setup("lighttpd", "recommended.conf", leaving="at the next frame"),
     "lighttpd-idle": _setup(
         "lighttpd",

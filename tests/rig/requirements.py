@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-# part -> (module, or "!" and an executable; how to get it)
+# part -> (module, or "!" and an executable, or a path; how to get it)
 PARTS = {
     "uvicorn": ("uvicorn", "pip install uvicorn"),
     "uvloop": ("uvloop", "pip install uvloop"),
@@ -51,6 +51,7 @@ PARTS = {
     "varnish": ("!varnishd", "the varnish package of the system"),
     "squid": ("!squid", "the squid package of the system"),
     "lighttpd": ("!lighttpd", "the lighttpd package of the system"),
+    "lighttpd-deflate": ("/usr/lib/lighttpd/mod_deflate.so", "the lighttpd-mod-deflate package of the system"),
 }
 
 REQUIRE_ALL = "STREAMKIT_REQUIRE_ALL"
@@ -73,7 +74,13 @@ def needs(*parts: str) -> pytest.MarkDecorator:
 def missing(part: str) -> str | None:
     """Return how to install a part that is not there, None where it is."""
     name, cure = PARTS[part]
-    found = executable(name[1:]) if name.startswith("!") else importlib.util.find_spec(name)
+    found: object
+    if name.startswith("!"):
+        found = executable(name[1:])
+    elif name.startswith("/"):
+        found = Path(name).exists()
+    else:
+        found = importlib.util.find_spec(name)
     return None if found else cure
 
 
