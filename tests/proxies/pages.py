@@ -54,7 +54,7 @@ def _row(setup: Setup) -> list[str]:
     bare = f"`{setup.meets(bare=True)}`" + (", `replayed`" if setup.replays else "")
     if (bulk := setup.meets(bare=True, bulk=True)) != setup.meets(bare=True):
         bare += f"; 5 KB `{bulk}`"
-    leaving = "-" if setup.mechanism == "whole-body" or setup.behind else setup.leaving
+    leaving = "-" if setup.mechanism == "whole-body" else setup.leaving
     dies = "`truncated-clean`" if setup.crash_looks_clean else "cut"
     return [_name(setup), small, f"`{setup.meets(bulk=True)}`", bare, _COMPRESSES[setup.compresses], leaving, dies]
 

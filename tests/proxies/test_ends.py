@@ -76,7 +76,7 @@ def _is_noticed(through: Through, name: str, leaving: Leaving, **order: Any) -> 
     assert _left_unnoticed(through, name, kept_within, keepalive=KEEPALIVE, **order) == (leaving == "never")
 
 
-@cases(lambda setup: setup.mechanism not in {"whole-body", *CUTS} and setup.behind is None)
+@cases(lambda setup: setup.mechanism not in {"whole-body", *CUTS})
 def test_app_learns_that_a_client_has_left_as_the_page_says(through: Through, name: str) -> None:
     """At once; or only when something is sent to it, which a keepalive does; or never."""
     _is_noticed(through, name, SETUPS[name].leaving)
