@@ -27,7 +27,7 @@ PATIENCE = 5.0
 IMPATIENCE = 0.25
 """The same where it is expected to be held back."""
 
-CORK = 0.12
+CORK = 0.18
 """Seconds by which each frame is late where frames are collected for a fixed time: that of Linux's cork is 0.2."""
 
 BEHIND: dict[Mechanism, int] = {"streamed": 0, "headers-late": 0, "time-quantum": 0, "tail-lag": 1}
