@@ -94,8 +94,11 @@ def test_app_without_the_headers_learns_less_of_a_client_that_left(through: Thro
 def test_app_that_dies_leaves_a_cut_or_what_looks_like_an_end(through: Through, name: str) -> None:
     """A crash in the middle is seen by the client, except where the page says that it is not."""
     way = through(name)
-    way.door.allow(3)
-    with way.ask(frames=3, fails=True) as client:
+    with way.ask(frames=2, fails=True) as client:
+        way.door.allow(1)
+        # A proxy that has the whole of a short answer before it sends the head may make a whole one of it.
+        assert way.setup.mechanism == "whole-body" or client.has(1)
+        way.door.allow(2)
         client.read_to_end()
         looks_clean = client.stream.status == 200 and client.stream.clean
         assert looks_clean == way.setup.crash_looks_clean, client.stream.describe()
