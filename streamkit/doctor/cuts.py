@@ -22,8 +22,10 @@ def cuts(seen: Seen, advice: Advice) -> list[Finding]:
 
 
 def _short(seen: Observation | None) -> bool:
-    """Tell whether a stream lacks frames at its end."""
-    return seen is not None and seen.status == 200 and not seen.variant.cut and len(seen.frames) < seen.variant.frames
+    """Tell whether a stream lacks frames at its end, although it could be read."""
+    if seen is None or seen.status != 200 or seen.variant.cut:
+        return False
+    return len(seen.frames) < seen.variant.frames and not (seen.fault and seen.ending in ("left", "clean"))
 
 
 def _by_silence_or_age(seen: Seen, advice: Advice) -> list[Finding]:
@@ -75,4 +77,6 @@ def _cut_looks_whole(seen: Seen, advice: Advice) -> list[Finding]:
     if cut is None or cut.ending != "clean" or len(cut.frames) >= cut.variant.frames:
         return []
     evidence = "the origin failed half-way, on purpose, and the reader saw a normal end"
+    if cut.echo.get("http_version") == "1.0":
+        evidence += "; the request reached it as HTTP/1.0, which cannot show a cut"
     return [advice.finding("truncated-clean", "warning", evidence)]

@@ -77,25 +77,24 @@ def _name(seen: Seen, slow_name: str, fast_name: str) -> list[tuple[str, str]]:
             return [whole, ("byte-quantum", f"in bulk they come in pieces of {_bytes(bulky.size)}")]
         long = seen.shape("long")
         if long is not None and long.kind == "batched":
-            return [("time-quantum", f"events come every {_ms(long.interval)}, {long.together:.0f} at a time")]
+            return [("time-quantum", _waits(long.worst, long))]
     return [whole]
 
 
 def _timed_or_counted(slow: Shape, fast: Shape | None) -> tuple[str, str]:
-    timed = ("time-quantum", f"events come every {_ms(slow.interval)}, {slow.together:.1f} at a time")
     counted = ("byte-quantum", f"events come in pieces of {_bytes(slow.size)}, {slow.together:.1f} at a time")
     if fast is None:
-        return timed if slow.regular_intervals < slow.regular_sizes else counted
-    if not fast.held:
-        return counted
-    as_often = 0.3 <= fast.interval / max(slow.interval, 0.001) <= 3
-    if as_often and fast.size > 3 * slow.size:
-        quantum = min(slow.interval, fast.interval)
-        return (
-            "time-quantum",
-            f"events come every {_ms(quantum)} in bulk or not, {slow.together:.1f} small ones at a time",
-        )
+        by_time = slow.regular_intervals < slow.regular_sizes
+        return ("time-quantum", _waits(slow.worst, slow)) if by_time else counted
+    # A timer holds either for as long, whatever came meanwhile.
+    as_long = 0.4 <= fast.worst / slow.worst <= 2.5
+    if fast.held and as_long and fast.size > 3 * slow.size:
+        return "time-quantum", f"{_waits(min(slow.worst, fast.worst), slow)}, and in bulk as long"
     return counted
+
+
+def _waits(seconds: float, shape: Shape) -> str:
+    return f"events wait up to {_ms(seconds)} for others, {shape.together:.1f} small ones at a time"
 
 
 def _compressor(seen: Seen, advice: Advice) -> list[Finding]:

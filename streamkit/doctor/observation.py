@@ -97,9 +97,9 @@ class Observation:
 
     @property
     def encoding(self) -> str:
-        """The Content-Encoding, "" where there is none or it says nothing."""
-        encoding = self.headers.get("content-encoding", "").strip().lower()
-        return "" if encoding == "identity" else encoding
+        """The Content-Encoding, "" where there is none; `identity`, which says nothing, is left out."""
+        encodings = self.headers.get("content-encoding", "").lower().replace(" ", "").split(",")
+        return ", ".join(encoding for encoding in encodings if encoding not in ("", "identity"))
 
 
 Severity = Literal["ok", "info", "warning", "error"]

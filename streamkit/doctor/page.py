@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from streamkit.doctor.observation import Finding, Observation
-from streamkit.doctor.report import between, meaning, printable, result, sent_at, shown
+from streamkit.doctor.report import between, meaning, once, printable, rest, result, sent_at, shown, with_headers
 from streamkit.doctor.shape import shape
 
 if TYPE_CHECKING:
@@ -70,11 +70,12 @@ def _diagnosis(diagnosis: Diagnosis) -> list[str]:
     worst = diagnosis.findings[0]
     pill = f'<span class="pill {diagnosis.verdict}">{diagnosis.verdict}</span>'
     parts = [f'<h1>{pill} {meaning(worst)}</h1><p class="url">{_text(diagnosis.url)}</p>']
-    parts += [_finding(finding) for finding in diagnosis.findings]
-    rows, rest = shown(diagnosis.observations)
+    parts += [f"<p>{note}</p>"] if (note := with_headers(diagnosis)) else []
+    parts += [_finding(finding) for finding in once(diagnosis.findings)]
+    rows, streamed, held = shown(diagnosis.observations)
     if any(seen.frames for seen in rows):
         parts += ["<h2>Events, as they were sent and as they came</h2>", f'<div class="scroll">{_picture(rows)}</div>']
-        parts += [f'<p class="what">As sent too: {_text(", ".join(rest))}.</p>'] if rest else []
+        parts.append(f'<p class="what">{_text(rest(streamed, held))}</p>')
     parts.append(_table(diagnosis.observations))
     return parts
 

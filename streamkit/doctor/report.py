@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.doctor.observation import Finding, Observation
+from streamkit.doctor.seen import Seen
 from streamkit.doctor.shape import Shape, shape
 
 if TYPE_CHECKING:
@@ -127,7 +129,9 @@ def _held(form: Shape) -> str:
         return f"one event late, {_span(form.delay)}"
     if form.kind == "batched":
         return f"{form.together:.0f} at a time, every {_span(form.interval)}"
-    return "as sent" if form.kind == "streamed" else f"{form.frames} events"
+    if form.kind == "few":
+        return f"{form.frames} events"
+    return f"in pieces of {form.size} bytes" if form.together >= 2 and form.regular_sizes < 0.2 else "as sent"
 
 
 def _span(seconds: float) -> str:
@@ -154,16 +158,42 @@ def _mechanisms(findings: Sequence[Finding]) -> set[str]:
     return {finding.mechanism for finding in findings if finding.severity == "error"}
 
 
-# Shown always; the others only when something is wrong with them.
-_MAIN = ("stream", "without gzip", "plain", "gzip", "both", "bulk", "large", "http2", "idle", "active", "long", "huge")
+# Shown in the picture, in this order; of the others only names.
+_MAIN = ("stream", "without gzip", "plain", "gzip", "accel", "both", "bulk", "large", "http2", "idle", "active", "long")
 
 
-def shown(observations: Sequence[Observation]) -> tuple[list[Observation], list[str]]:
-    """Return the requests that a picture shows, and the names of those left out because they streamed."""
-    rows, rest = [], []
-    for seen in observations:
-        if seen.variant.name in _MAIN or shape(seen).held or (seen.status != 200 and not seen.variant.cut):
-            rows.append(seen)
-        elif shape(seen).kind == "streamed" and not seen.variant.cut:
-            rest.append(seen.variant.name)
-    return rows, rest
+def shown(observations: Sequence[Observation]) -> tuple[list[Observation], list[str], list[str]]:
+    """Return the requests that a picture shows, and of the others the names of those that streamed or were held.
+
+    Those that are asked twice or fail on purpose are too short to look at.
+    """
+    by_name = {seen.variant.name: seen for seen in observations}
+    rows = [by_name.pop(name) for name in _MAIN if name in by_name]
+    long_enough = [seen for seen in by_name.values() if seen.variant.frames > 10]
+    streamed = [seen.variant.name for seen in long_enough if shape(seen).kind == "streamed"]
+    return rows, streamed, [seen.variant.name for seen in long_enough if shape(seen).held]
+
+
+def rest(streamed: Sequence[str], held: Sequence[str]) -> str:
+    """Return the line about the requests that a picture leaves out."""
+    parts = (("as sent too: ", streamed), ("held too: ", held))
+    return "; ".join(f"{text}{', '.join(names)}" for text, names in parts if names)
+
+
+def once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings, without a cure that was given before."""
+    given = {""}
+    for finding in findings:
+        known = finding.cure in given and finding.cure != ""
+        given.add(finding.cure)
+        yield replace(finding, suspect="", cure="as above") if known else finding
+
+
+def with_headers(diagnosis: Diagnosis) -> str:
+    """Return what is to be said to users of streamkit, whose responses carry what cures; "" where it does not."""
+    if diagnosis.verdict != "buffers":
+        return ""
+    seen = Seen(diagnosis.observations)
+    if all(seen.streams(name) for name in ("both", "bulk-both", "large-both")):
+        return "With the headers that streamkit sends, events stream through here."
+    return ""

@@ -14,7 +14,18 @@ from rich.text import Text
 
 from streamkit.doctor.examine import Diagnosis
 from streamkit.doctor.observation import Finding
-from streamkit.doctor.report import fatal, headline, meaning, printable, result, sent_at, shown
+from streamkit.doctor.report import (
+    fatal,
+    headline,
+    meaning,
+    once,
+    printable,
+    rest,
+    result,
+    sent_at,
+    shown,
+    with_headers,
+)
 from streamkit.doctor.shape import shape
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -36,28 +47,21 @@ def show(console: Console, diagnosis: Diagnosis) -> None:
     for part in _timeline(diagnosis, console.width):
         console.print(part, soft_wrap=True)
     console.print()
-    for finding in _once(diagnosis.findings):
+    for finding in once(diagnosis.findings):
         console.print(_words(finding))
+    if note := with_headers(diagnosis):
+        console.print(Text(f"{note}\n", "green"))
     if not diagnosis.with_probe:
         console.print(
             Text("Without a probe only arrivals can be judged: docs/doctor.md says how to mount one.\n", "dim")
         )
 
 
-def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Leave out a cure that was given before."""
-    given: set[str] = set()
-    for finding in findings:
-        known = finding.cure in given and bool(finding.cure)
-        given.add(finding.cure)
-        yield Finding(finding.mechanism, finding.severity, finding.evidence, "", "as above") if known else finding
-
-
 def _words(finding: Finding) -> Table:
     sign, colour = _SIGNS[finding.severity]
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=1)
-    grid.add_column(width=14, no_wrap=True)
+    grid.add_column(width=15, no_wrap=True)
     grid.add_column()
     grid.add_row(Text(sign, colour), Text(finding.mechanism, f"bold {colour}"), Text(meaning(finding), "bold"))
     rows = (("evidence", finding.evidence), ("suspect", finding.suspect), ("cure", finding.cure))
@@ -71,7 +75,7 @@ def _words(finding: Finding) -> Table:
 
 def _timeline(diagnosis: Diagnosis, width: int) -> Iterator[Text]:
     """Yield a row for each request: what share of its events arrived when."""
-    rows, rest = shown(diagnosis.observations)
+    rows, streamed, held = shown(diagnosis.observations)
     label = max((len(seen.variant.name) for seen in rows), default=0)
     cells = max(_NARROW, min(_WIDE, width - label - 34))
     longest = max((frame.at for seen in rows for frame in seen.frames), default=0.0)
@@ -89,8 +93,9 @@ def _timeline(diagnosis: Diagnosis, width: int) -> Iterator[Text]:
         yield Text.assemble(f"{seen.variant.name:<{label}}  ", (bars, colour), (f"  {words}", "" if good else colour))
     axis = f"0 s{f'{longest:.1f} s':>{cells - 3}}"
     yield Text.assemble((" " * (label + 2) + axis, "dim"))
-    if rest:
-        yield Text(f"\nas sent too: {', '.join(rest)}", "dim")
+    others = rest(streamed, held)
+    if others:
+        yield Text(f"\n{others}", "dim")
 
 
 def _cells(times: Iterable[float], longest: float, cells: int) -> str:
