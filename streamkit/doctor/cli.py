@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,6 +52,13 @@ def _field(value: str) -> tuple[str, str]:
     return name, text.strip()
 
 
+def _finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Return a number of seconds; `nan` is in every range."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"seconds are a number; got {value!r}", context, parameter)
+    return value
+
+
 _header = click.option(
     "-H", "--header", "headers", type=_field, metavar="HEADER", multiple=True, help="A header of each request."
 )
@@ -67,9 +75,21 @@ def streamkit() -> None:
 @_header
 @_insecure
 @click.option("--token", envvar="STREAMKIT_PROBE_TOKEN", help="The token of the probe; or STREAMKIT_PROBE_TOKEN.")
-@click.option("--timeout", default=30.0, type=click.FloatRange(1, 3600), help="Seconds for all.", show_default=True)
 @click.option(
-    "--idle", default=0.0, type=click.FloatRange(0, 300), help="Also test SECONDS of silence.", metavar="SECONDS"
+    "--timeout",
+    default=30.0,
+    type=click.FloatRange(1, 3600),
+    callback=_finite,
+    help="Seconds for all.",
+    show_default=True,
+)
+@click.option(
+    "--idle",
+    default=0.0,
+    type=click.FloatRange(0, 300),
+    callback=_finite,
+    help="Also test SECONDS of silence.",
+    metavar="SECONDS",
 )
 @click.option("--compare", type=_url, metavar="URL", help="A second address of the same app, further inside.")
 @click.option("--json", "as_json_", is_flag=True, help="Print JSON.")

@@ -39,7 +39,7 @@ def judge(seen: Observation, without_gzip: Observation | None = None) -> list[Fi
         evidence = f"{held[0].evidence}; asked without gzip, they stream"
         held = [advice.finding("compressed", "error", evidence)]
     found += held
-    if not any(finding.severity == "error" for finding in found):
+    if not held and not any(finding.severity == "error" for finding in found):
         found.insert(0, _streamed(seen))
     if not held and seen.encoding:
         found.append(Finding("compressed", "info", f"Content-Encoding: {seen.encoding}, and events are flushed"))
