@@ -138,11 +138,16 @@ def _second_round(seen: Seen, asked: Iterable[Asking]) -> list[Asking]:
 
 
 def _better(first: Sequence[Observation], second: Sequence[Observation]) -> list[Observation]:
-    """Return of each variant the answer that streams, if one does: no buffer streams once, a hiccup is none."""
+    """Return of each variant the answer that says most: no buffer streams, but what is busy may look like one."""
     found = {observation.variant.name: observation for observation in first}
-    again = Seen(second)
+    before, again = Seen(first), Seen(second)
     for observation in second:
         name = observation.variant.name
-        if name not in found or again.streams(name) or found[name].status != 200:
+        if name not in found or _says(again, name) > _says(before, name):
             found[name] = observation
     return list(found.values())
+
+
+def _says(seen: Seen, name: str) -> int:
+    """Rank how much the answer to a variant says."""
+    return 3 * seen.streams(name) + 2 * seen.held(name) + (seen.observation(name) is not None)

@@ -81,5 +81,7 @@ def unjudged(seen: Observation, why: str = "") -> Finding:
     """Return the finding that says that nothing can be said."""
     if seen.ending == "timeout":
         why = why or f"only {len(seen.frames)} events came in {seen.ended_at:.0f} s"
+    if 0 < len(seen.frames) == seen.variant.frames:
+        why = why or "events came too irregularly to judge: this machine, the other or the line is busy"
     why = why or seen.fault or f"only {len(seen.frames)} events came"
     return Finding("error", "warning", why)

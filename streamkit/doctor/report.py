@@ -129,8 +129,8 @@ def _held(form: Shape) -> str:
         return f"one event late, {_span(form.delay)}"
     if form.kind == "batched":
         return f"{form.together:.0f} at a time, every {_span(form.interval)}"
-    if form.kind == "few":
-        return f"{form.frames} events"
+    if form.kind in ("few", "unclear"):
+        return f"{form.frames} events" if form.kind == "few" else "irregular"
     return f"in pieces of {form.size} bytes" if form.together >= 2 and form.regular_sizes < 0.2 else "as sent"
 
 

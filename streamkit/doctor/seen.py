@@ -29,7 +29,7 @@ class Seen:
     def streams(self, name: str) -> bool:
         """Whether the variant was judged, and nothing held it."""
         shape = self.shape(name)
-        return shape is not None and not shape.held
+        return shape is not None and shape.kind == "streamed"
 
     def held(self, name: str) -> bool:
         """Whether the variant was judged, and something held it."""

@@ -1,11 +1,12 @@
 """The shape of one answer's arrivals: did frames come as they were sent, in batches, one late, or all at the end? Pure.
 
-A frame's delay is counted from the quickest frame of the same answer, so no clock but differences matter, and a path
-that is merely long delays nothing. Medians decide: one hiccup of a busy machine is no buffer.
+A frame's delay is counted from the quickest first byte of a frame in the same answer, so no clock but differences
+matter, and a path that is merely long delays nothing. Medians decide: one hiccup of a busy machine is no buffer.
 
     whole      no frame came before nearly all were sent
     lag        each frame came when the next was sent, one at a time
-    batched    several came together, with pauses between, half of them late
+    batched    several came together, by a regular size or beat, with pauses between, half of them late
+    unclear    half of them late, in none of these ways: a busy machine, or a line that is too thin
     streamed   none of these
     few        too few frames to tell
 """
@@ -13,14 +14,14 @@ that is merely long delays nothing. Medians decide: one hiccup of a busy machine
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from streamkit.doctor.observation import Observation
 
-Kind = Literal["whole", "lag", "batched", "streamed", "few"]
+Kind = Literal["whole", "lag", "batched", "unclear", "streamed", "few"]
 
 TOGETHER = 0.005  # frames that come within 5 ms of each other come together
 LATE = 0.06  # what a reader does not see is no complaint
@@ -40,6 +41,14 @@ class Batches:
     def intervals(self) -> list[float]:
         """Seconds from one to the next."""
         return [later - earlier for earlier, later in pairwise(self.starts)]
+
+    @property
+    def regular(self) -> bool:
+        """Whether they have one size or one beat, as those of a buffer do and those of a bad line do not.
+
+        The last is left aside, which the end of the body pushes out; of three at most nobody can tell.
+        """
+        return len(self.starts) <= 3 or min(spread(self.sizes[:-1]), spread(self.intervals[:-1])) < 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,7 @@ def shape(seen: Observation) -> Shape:
     stamped = [(frame.at, frame.sent) for frame in seen.frames if frame.sent is not None]
     if len(stamped) < ENOUGH:
         return Shape("few", len(seen.frames), grouped)
-    quickest = min(at - sent for at, sent in stamped)
+    quickest = min(at - sent for at, (_, sent) in zip(_first_bytes(seen), stamped, strict=False))
     delays = [at - sent - quickest for at, sent in stamped]
     span = stamped[-1][1] - stamped[0][1]
     delay, worst = statistics.median(delays), max(delays)
@@ -140,9 +149,21 @@ def shape(seen: Observation) -> Shape:
         kind = "whole"
     elif together < 1.5 and middle > LATE and 0.7 * gap <= middle <= 1.6 * gap and _one_late(delays, gap):
         kind = "lag"
-    elif together >= 1.5 and delay > min(LATE, 0.45 * gap + 0.02) and _pauses(grouped, gap):
+    elif together >= 1.5 and delay > min(LATE, 0.45 * gap + 0.02) and _pauses(grouped, gap) and grouped.regular:
         kind = "batched"
+    elif delay > max(LATE, 0.5 * gap):
+        kind = "unclear"
     return Shape(kind, len(stamped), grouped, span, delay, worst)
+
+
+def _first_bytes(seen: Observation) -> Iterator[float]:
+    """Yield when the first byte of each frame came, or of its rest where a piece ends between two frames."""
+    begun = complete = 0
+    for arrival in seen.arrivals:
+        complete += arrival.frames
+        while begun < complete + arrival.inside:
+            begun += 1
+            yield arrival.at
 
 
 def _one_late(delays: Sequence[float], gap: float) -> bool:

@@ -9,7 +9,20 @@ import pytest
 from streamkit.doctor.battery import HTTP2, SECOND_ROUND, VARIANTS, Asking, idle_variants
 from streamkit.doctor.diagnosis import diagnose, verdict
 from streamkit.doctor.observation import Observation
-from tests.doctor.simulated import Proxy, battery, buffer, observe, one_late, pieces, tail_of, through, timer, whole
+from tests.doctor.simulated import (
+    Path,
+    Proxy,
+    battery,
+    buffer,
+    jitter,
+    observe,
+    one_late,
+    pieces,
+    tail_of,
+    through,
+    timer,
+    whole,
+)
 
 ACCEL = frozenset({"accel"})
 NO_TRANSFORM = frozenset({"no-transform"})
@@ -105,7 +118,7 @@ PRODUCTS: list[dict[str, str]] = [
 
 @pytest.mark.parametrize("headers", PRODUCTS, ids=lambda headers: " ".join(headers.values()))
 @pytest.mark.parametrize("path", [through, whole, pieces(4096), timer(0.2), one_late], ids=range(5))
-def test_headers_of_products_change_no_verdict(headers: dict[str, str], path: Proxy) -> None:
+def test_headers_of_products_change_no_verdict(headers: dict[str, str], path: Path) -> None:
     """Whatever a product says of itself, the mechanisms are those that are seen without."""
 
     def named(extra: dict[str, str]) -> list[tuple[str, str]]:
@@ -230,6 +243,13 @@ def test_battery_without_time_is_unknown() -> None:
     findings = diagnose(battery(lambda asking: observe(asking, stop=0.4, ending="timeout")))
     assert [(finding.mechanism, finding.severity) for finding in findings] == [("error", "warning")]
     assert verdict(findings) == "unknown"
+
+
+def test_irregular_arrivals_are_not_judged() -> None:
+    """On a machine that is too busy to measure anything, nothing is claimed."""
+    findings = diagnose(battery(lambda asking: observe(asking, jitter(1, 0.4))))
+    assert verdict(findings) == "unknown"
+    assert "too irregularly" in findings[0].evidence
 
 
 def test_some_refused_variants_spoil_nothing() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from streamkit.doctor.battery import SECOND_ROUND, VARIANTS
 from streamkit.doctor.shape import shape
 from tests.doctor.simulated import (
+    Pairs,
     Path,
     jitter,
     observe,
@@ -41,7 +42,7 @@ CASES = [
     ("large", one_late, "lag"),
     ("large", tail_of(4096), "lag"),
     ("plain", slow_line(50_000), "streamed"),
-    ("bulk", slow_line(80_000), "streamed"),
+    ("bulk", slow_line(80_000), "unclear"),
     ("large", slow_line(200_000), "streamed"),
 ]
 
@@ -57,6 +58,15 @@ def test_path_has_its_shape(name: str, path: Path, kind: str) -> None:
 def test_jitter_and_one_stall_are_no_buffer(name: str, seed: int, stall: float) -> None:
     """Delays by chance, and one hiccup, leave a stream a stream."""
     assert shape(observe(ASKED[name], jitter(seed, 0.03, stall))).kind == "streamed"
+
+
+def test_hiccup_of_the_last_frame_hides_no_lag() -> None:
+    """The first bytes of every frame tell how quick the path is, not the last frame alone."""
+
+    def path(sent: Pairs, end: float) -> Pairs:
+        return [(at + 0.07 if at > sent[-1][0] else at, size) for at, size in tail_of(4096)(sent, end)]
+
+    assert shape(observe(ASKED["large"], path)).kind == "lag"
 
 
 def test_three_frames_are_too_few() -> None:
