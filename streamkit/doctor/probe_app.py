@@ -39,24 +39,16 @@ if TYPE_CHECKING:
 __all__ = ["ASGIProbe", "WSGIProbe"]
 
 Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Answer = tuple[int, str, bytes]  # status, media type, body
 
 
 class _Probe:
-    """What both apps share: who may ask, how many at once, and the frames.
+    """What both apps share: who may ask, and how many at once."""
 
-    Args:
-        app: The app around which this one stands; None, and it answers whatever reaches it.
-        path: Where it answers, when it stands around an app.
-        token: Whoever knows it may ask, by `Authorization: Bearer …` or `?token=…`; None lets everybody.
-        max_streams: How many answers may be open at once; further ones get 503.
-
-    Raises:
-        ValueError: The path does not begin with a slash, the token is empty, or no stream would be allowed.
-    """
-
-    def __init__(self, *, path: str = PATH, token: str | None = None, max_streams: int = 32) -> None:
+    def __init__(self, path: str, token: str | None, max_streams: int) -> None:
         if not path.startswith("/"):
             raise ValueError(f"path must begin with a slash; got {path!r}")
         if token == "":
@@ -123,10 +115,27 @@ class _Frames:
 
 
 class WSGIProbe(_Probe):
-    """The probe as a WSGI app, alone or around another; the arguments are those of `_Probe`."""
+    """The probe as a WSGI app, alone or around another.
 
-    def __init__(self, app: WSGIApplication | None = None, **options: Any) -> None:
-        super().__init__(**options)
+    Args:
+        app: The app around which this one stands; None, and it answers whatever reaches it.
+        path: Where it answers, when it stands around an app.
+        token: Whoever knows it may ask, by `Authorization: Bearer …` or `?token=…`; None lets everybody.
+        max_streams: How many answers may be open at once; further ones get 503.
+
+    Raises:
+        ValueError: The path does not begin with a slash, the token is empty, or no stream would be allowed.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication | None = None,
+        *,
+        path: str = PATH,
+        token: str | None = None,
+        max_streams: int = 32,
+    ) -> None:
+        super().__init__(path, token, max_streams)
         self._app = app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -167,13 +176,15 @@ class _WSGIBody:
 
 
 class ASGIProbe(_Probe):
-    """The probe as an ASGI app, alone or around another; the arguments are those of `_Probe`."""
+    """The probe as an ASGI app, alone or around another; the arguments are those of WSGIProbe."""
 
-    def __init__(self, app: ASGIApp | None = None, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, app: ASGIApp | None = None, *, path: str = PATH, token: str | None = None, max_streams: int = 32
+    ) -> None:
+        super().__init__(path, token, max_streams)
         self._app = app
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
         if self._app is not None and not (scope["type"] == "http" and self.is_here(path)):
@@ -185,7 +196,7 @@ class ASGIProbe(_Probe):
         else:
             raise RuntimeError(f"the probe answers HTTP requests, and this is {scope['type']!r}")
 
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         method, query = scope["method"], scope.get("query_string", b"").decode("latin-1")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         echo = told(scope.get("http_version", ""), headers)
@@ -203,7 +214,7 @@ class ASGIProbe(_Probe):
             self.done()
 
 
-async def _send_frames(frames: _Frames, receive: Any, send: Any) -> None:
+async def _send_frames(frames: _Frames, receive: Receive, send: Send) -> None:
     # Some servers hold the head until a body message comes.
     await send({"type": "http.response.body", "body": b"", "more_body": True})
     gone = asyncio.ensure_future(_disconnected(receive))
@@ -219,12 +230,12 @@ async def _send_frames(frames: _Frames, receive: Any, send: Any) -> None:
             await gone
 
 
-async def _disconnected(receive: Any) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _live(receive: Any, send: Any) -> None:
+async def _live(receive: Receive, send: Send) -> None:
     while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})
