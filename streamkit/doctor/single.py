@@ -8,7 +8,7 @@ beat of several events is a timer or an app with that beat. Where a second answe
 from __future__ import annotations
 
 from streamkit.doctor.cures import Advice
-from streamkit.doctor.failures import failure, unjudged
+from streamkit.doctor.failures import EVENTS, content_type, failure, unjudged
 from streamkit.doctor.observation import Finding, Observation
 from streamkit.doctor.shape import Batches, batches, spread
 
@@ -120,7 +120,8 @@ def _replayed(seen: Observation, advice: Advice) -> list[Finding]:
 
 def _ended(seen: Observation, advice: Advice) -> list[Finding]:
     """Judge an end that came before its time."""
-    if seen.ending == "clean" and seen.arrivals[-1].inside:
+    # A last JSON line may lack its line feed; an event without its end is dropped (WHATWG HTML, 9.2.6).
+    if seen.ending == "clean" and seen.arrivals[-1].inside and content_type(seen) == EVENTS:
         return [advice.finding("truncated-clean", "error", "the body ended, as if it were whole, inside an event")]
     if seen.ending != "cut":
         return []
