@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit, urlunsplit
 
 from streamkit.doctor.battery import GZIP, HTTP2, PLAIN, SECOND_ROUND, VARIANTS, Asking, idle_variants
@@ -56,7 +56,8 @@ async def examine(target: Target, tell: Tell) -> Diagnosis:
         return _diagnosis(target, judge(seen[0]), seen, begun)
     async with client_of(target) as client:
         tell("looking", 0, 1)
-        look = await client.observe(LOOK, target.url, accept=GZIP, until=until, enough=_enough)
+        # Half of the time: where a compressor lets nothing through, there must be some left to ask without.
+        look = await client.observe(LOOK, target.url, accept=GZIP, until=begun + target.timeout / 2, enough=_enough)
         if not is_card(look):
             return await _one_stream(client, look, begun, until)
         seen = await _battery(client, until, tell)
@@ -69,15 +70,17 @@ def _diagnosis(
     return Diagnosis(target.url, verdict(findings), findings, seen, with_probe, time.monotonic() - begun)
 
 
-def _enough(seconds: float, frames: int) -> bool:
+def _enough(seconds: float, frames: int, arrivals: int) -> bool:
     """Tell when a stream that does not end has been seen for long enough."""
-    return (frames >= 40 and seconds >= 2) or (frames >= 3 and seconds >= 12)
+    return (frames >= 40 and arrivals >= 5 and seconds >= 2) or (frames >= 3 and seconds >= 12)
 
 
 async def _one_stream(client: Client, look: Observation, begun: float, until: float) -> Diagnosis:
     seen = [look]
     if doubtful(look):
         seen.append(await client.observe(WITHOUT, client.target.url, accept=PLAIN, until=until, enough=_enough))
+    if all(one.status is None and one.ending == "timeout" for one in seen):
+        seen = [replace(look, fault=f"there was no answer within {client.target.timeout:g} s")]
     return _diagnosis(client.target, judge(*seen), seen, begun)
 
 

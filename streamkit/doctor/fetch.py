@@ -24,7 +24,7 @@ from streamkit.doctor.recorder import Enough, Recorder
 ACCEPT = "text/event-stream, application/x-ndjson, application/json-seq, */*;q=0.5"
 PAGE_SECONDS = 2.0  # for a body that is no stream
 
-Stop = Callable[[float, int], bool]  # seconds and frames so far -> whether it is enough
+Stop = Callable[[float, int, int], bool]  # seconds, frames and arrivals so far -> whether it is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ async def _read(response: Any, recorder: Recorder, begun: float, enough: Stop | 
             async for raw in response.aiter_raw():
                 at = time.monotonic() - begun
                 recorder.read(at, raw)
-                if enough is not None and enough(at, recorder.frames):
+                if enough is not None and enough(at, recorder.frames, recorder.arrivals):
                     return "left"
     except Enough:
         return "left"

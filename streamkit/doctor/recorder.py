@@ -100,6 +100,11 @@ class Recorder:
         """How many frames have come."""
         return len(self._frames)
 
+    @property
+    def arrivals(self) -> int:
+        """How many reads brought something."""
+        return len(self._arrivals)
+
     def end(self, at: float, ending: Ending, fault: str = "") -> Observation:
         """Return the observation."""
         fields = {**self._fields, "ending": ending, "ended_at": at}

@@ -18,6 +18,7 @@ LONG_WAIT = 1.0  # seconds to the first event, after which "all at once" is no a
 BEAT = 0.5  # seconds; a slower beat is more likely the app's own
 
 _PROBE = "mount the probe to be sure"
+_IF = f"if the app sends them one by one, they were held: {_PROBE}"
 
 
 def judge(seen: Observation, without_gzip: Observation | None = None) -> list[Finding]:
@@ -25,8 +26,13 @@ def judge(seen: Observation, without_gzip: Observation | None = None) -> list[Fi
 
     Args:
         seen: Asked as a browser does, with gzip.
-        without_gzip: Asked once more without, where the first was compressed and held.
+        without_gzip: Asked once more without, where the first was compressed and held, or brought nothing.
     """
+    if without_gzip is not None and _nothing(seen) and len(without_gzip.frames) >= ENOUGH:
+        if _held(without_gzip, Advice()):
+            return judge(without_gzip)
+        evidence = f"asked with gzip, no event came in {seen.ended_at:.0f} s; without, they stream"
+        return [Advice.of([seen, without_gzip]).finding("compressed", "error", evidence)]
     fatal = failure(seen)
     if fatal is not None:
         return [fatal]
@@ -48,7 +54,14 @@ def judge(seen: Observation, without_gzip: Observation | None = None) -> list[Fi
 
 def doubtful(seen: Observation) -> bool:
     """Whether a second request, without gzip, could say more."""
+    if _nothing(seen):
+        return True
     return bool(seen.encoding) and len(seen.frames) >= ENOUGH and bool(_held(seen, Advice()))
+
+
+def _nothing(seen: Observation) -> bool:
+    """Whether the time was up before an event came."""
+    return seen.ending == "timeout" and not seen.frames
 
 
 def _few(seen: Observation) -> Finding:
@@ -72,30 +85,35 @@ def _held(seen: Observation, advice: Advice) -> list[Finding]:
 def _at_once(seen: Observation, advice: Advice) -> list[Finding]:
     first, count = seen.frames[0].at, len(seen.frames)
     if seen.ending != "clean":
-        return []
+        return _lump(seen, advice) if first >= LONG_WAIT and seen.ending in ("left", "timeout") else []
     if first < LONG_WAIT:
         why = f"the whole stream, {count} events, came {first * 1000:.0f} ms after the request: too short to judge"
         return [] if "age" in seen.headers else [Finding("error", "warning", f"{why}; {_PROBE}")]
     evidence = f"{count} events came all at once, {first:.1f} s after the request"
     evidence += ", and the head with them" if first - seen.head_at < AT_ONCE else ""
-    return [advice.finding("whole-body", "error", f"{evidence}; {_PROBE}, or that the app sends them one by one")]
+    return [advice.finding("whole-body", "error", f"{evidence}; {_IF}")]
+
+
+def _lump(seen: Observation, advice: Advice) -> list[Finding]:
+    """Judge a stream that goes on, of which one lump came: there is a buffer that had to be full."""
+    size = sum(arrival.size for arrival in seen.arrivals)
+    evidence = f"{len(seen.frames)} events, {size} bytes, came at once after {seen.frames[0].at:.1f} s"
+    return [advice.finding("byte-quantum", "error", f"{evidence}, and the stream goes on; {_IF}")]
 
 
 def _in_pieces(seen: Observation, grouped: Batches, advice: Advice) -> list[Finding]:
     together = len(seen.frames) / len(grouped.frames)
-    if together < 1.5 or len(grouped.frames) < ENOUGH:
+    if together < 1.5:
         return []
     inside = sum(arrival.inside for arrival in seen.arrivals) / len(seen.arrivals)
-    if inside >= 0.5 and spread(grouped.sizes[:-1]) < 0.25:
+    if inside >= 0.5 and (len(grouped.sizes) <= 3 or spread(grouped.sizes[:-1]) < 0.25):
         size = sorted(grouped.sizes)[len(grouped.sizes) // 2]
         evidence = f"events come in pieces of {size} bytes that end inside an event"
         return [advice.finding("byte-quantum", "error", evidence)]
-    intervals = grouped.intervals
+    intervals = grouped.intervals[:-1] or [0.0]
     beat = sum(intervals) / len(intervals)
     if len(grouped.frames) >= 5 and spread(intervals) < 0.15 and 0.15 <= beat <= BEAT:
-        evidence = (
-            f"events come every {beat * 1000:.0f} ms, {together:.1f} at a time; the app may do so itself: {_PROBE}"
-        )
+        evidence = f"events come every {beat * 1000:.0f} ms, {together:.1f} at a time; {_IF}"
         return [advice.finding("time-quantum", "error", evidence)]
     return []
 
@@ -107,7 +125,7 @@ def _streamed(seen: Observation) -> Finding:
     if seen.ending == "clean" and grouped.starts[-1] - grouped.starts[0] <= AT_ONCE:
         evidence += ", from a cache"
     if together >= 2:
-        evidence += f", {together:.1f} at a time: if the app sends them one by one, something holds them; {_PROBE}"
+        evidence += f", {together:.1f} at a time; {_IF}"
     return Finding("streamed", "ok", evidence)
 
 

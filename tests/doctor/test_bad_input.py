@@ -36,7 +36,7 @@ CASES = [
     ("noise", "unknown: error: the events cannot be read: "),
     ("huge", "unknown: error: the events cannot be read: event 1: larger than max_event_size"),
     ("silent", "broken: error: there was no answer within 3 s"),
-    ("mute", "unknown: error: 0 events came in 3 s: too few to judge"),
+    ("mute", "unknown: error: 0 events came in 2 s: too few to judge"),
     ("garbage", "broken: error: the connection failed: "),
     ("nothing", "broken: error: the connection failed: "),
     ("unasked", "unknown: error: Content-Encoding: br, which was not asked for"),

@@ -48,6 +48,11 @@ CASES: dict[str, tuple[Observation, list[tuple[str, str]], str]] = {
         [("byte-quantum", "error")],
         "buffers",
     ),
+    "a lump of one that goes on": (
+        seen([(3.2, 4096, 200)], inside=True, ending="timeout"),
+        [("byte-quantum", "error")],
+        "buffers",
+    ),
     "beat of 200 ms": (
         seen([(0.2 * count, 150, 3) for count in range(1, 12)]),
         [("time-quantum", "error")],
@@ -98,6 +103,15 @@ def test_second_answer_without_gzip_shows_the_compressor() -> None:
     assert not doubtful(AT_ONCE)
     assert [finding.mechanism for finding in judge(packed, STEADY)] == ["compressed"]
     assert [finding.mechanism for finding in judge(packed, AT_ONCE)] == ["whole-body"]
+
+
+def test_compressor_that_lets_nothing_through_is_shown_by_the_second_answer() -> None:
+    """With gzip nothing came while there was time; without, the stream streams, or is held as well."""
+    silent = seen([], ending="timeout")
+    assert doubtful(silent)
+    assert [finding.mechanism for finding in judge(silent, STEADY)] == ["compressed"]
+    assert [finding.mechanism for finding in judge(silent, AT_ONCE)] == ["whole-body"]
+    assert [finding.severity for finding in judge(silent, silent)] == ["warning"]
 
 
 @pytest.mark.parametrize("product", ["nginx", "envoy", ""])
