@@ -11,7 +11,18 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from streamkit.doctor.observation import Finding, Observation
-from streamkit.doctor.report import between, meaning, once, printable, rest, result, sent_at, shown, with_headers
+from streamkit.doctor.report import (
+    AS_ABOVE,
+    between,
+    meaning,
+    once,
+    printable,
+    rest,
+    result,
+    sent_at,
+    shown,
+    with_headers,
+)
 from streamkit.doctor.shape import shape
 
 if TYPE_CHECKING:
@@ -85,6 +96,8 @@ def _finding(finding: Finding) -> str:
     suspect = f'<p><span class="what">Suspect:</span> {_text(finding.suspect)}</p>' if finding.suspect else ""
     lines = "\n".join(_text(line) for line in finding.cure.split("\n"))
     cure = f"<pre>{lines}</pre>" if finding.cure else ""
+    if finding.cure == AS_ABOVE:
+        cure = f'<p><span class="what">Cure:</span> {AS_ABOVE}</p>'
     evidence = f"<p>{_text(finding.evidence)}</p>"
     return f'<section class="finding {finding.severity}">{head}{evidence}{suspect}{cure}</section>'
 

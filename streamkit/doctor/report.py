@@ -158,6 +158,8 @@ def _mechanisms(findings: Sequence[Finding]) -> set[str]:
     return {finding.mechanism for finding in findings if finding.severity == "error"}
 
 
+AS_ABOVE = "as above"
+
 # Shown in the picture, in this order; of the others only names.
 _MAIN = ("stream", "without gzip", "plain", "gzip", "accel", "both", "bulk", "large", "http2", "idle", "active", "long")
 
@@ -170,13 +172,14 @@ def shown(observations: Sequence[Observation]) -> tuple[list[Observation], list[
     by_name = {seen.variant.name: seen for seen in observations}
     rows = [by_name.pop(name) for name in _MAIN if name in by_name]
     long_enough = [seen for seen in by_name.values() if seen.variant.frames > 10]
-    streamed = [seen.variant.name for seen in long_enough if shape(seen).kind == "streamed"]
-    return rows, streamed, [seen.variant.name for seen in long_enough if shape(seen).held]
+    streamed = [seen.variant.name for seen in long_enough if result(seen) == "as sent"]
+    held = [seen.variant.name for seen in long_enough if seen.frames and seen.variant.name not in streamed]
+    return rows, streamed, held
 
 
-def rest(streamed: Sequence[str], held: Sequence[str]) -> str:
+def rest(streamed: Sequence[str], others: Sequence[str]) -> str:
     """Return the line about the requests that a picture leaves out."""
-    parts = (("as sent too: ", streamed), ("held too: ", held))
+    parts = (("as sent too: ", streamed), ("not so: ", others))
     return "; ".join(f"{text}{', '.join(names)}" for text, names in parts if names)
 
 
@@ -186,7 +189,7 @@ def once(findings: Iterable[Finding]) -> Iterator[Finding]:
     for finding in findings:
         known = finding.cure in given and finding.cure != ""
         given.add(finding.cure)
-        yield replace(finding, suspect="", cure="as above") if known else finding
+        yield replace(finding, suspect="", cure=AS_ABOVE) if known else finding
 
 
 def with_headers(diagnosis: Diagnosis) -> str:
