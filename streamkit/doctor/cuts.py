@@ -74,9 +74,10 @@ def _unprovoked(seen: Seen, advice: Advice) -> list[Finding]:
 
 def _cut_looks_whole(seen: Seen, advice: Advice) -> list[Finding]:
     cut = seen.observation("cut")
-    if cut is None or cut.ending != "clean" or len(cut.frames) >= cut.variant.frames:
+    if cut is None or cut.ending not in ("clean", "timeout") or len(cut.frames) >= cut.variant.frames:
         return []
-    evidence = "the origin failed half-way, on purpose, and the reader saw a normal end"
+    saw = "saw a normal end" if cut.ending == "clean" else "was left waiting"
+    evidence = f"the origin failed half-way, on purpose, and the reader {saw}"
     if cut.echo.get("http_version") == "1.0":
         evidence += "; the request reached it as HTTP/1.0, which cannot show a cut"
     return [advice.finding("truncated-clean", "warning", evidence)]

@@ -19,6 +19,7 @@ from streamkit.doctor.single import doubtful, judge
 
 LOOK = Variant("stream", "as a browser asks")
 WITHOUT = Variant("without gzip", "the same, without gzip")
+CUT_SECONDS = 3.0  # after the head of the answer that fails on purpose
 IDLE_SLACK = 10.0  # seconds after the silence, in which a stream must go on
 _NEVER_AGAIN = {"idle", "active", "cut", "first", "second", "fresh", "fresh-again"}
 
@@ -116,6 +117,8 @@ async def _round(
             accept=asking.accept,
             until=until + (silence + IDLE_SLACK if silence else 0),
             http2=asking.http2,
+            # A hop that keeps a failure to itself leaves its reader waiting.
+            patience=CUT_SECONDS if asking.variant.cut else None,
         )
         over[asking.variant.name].set()
         count += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 import ssl
 import threading
@@ -67,6 +68,7 @@ class Client:
         until: float,
         http2: bool = False,
         enough: Stop | None = None,
+        patience: float | None = None,
     ) -> Observation:
         """Send one request and return what came.
 
@@ -77,6 +79,7 @@ class Client:
             until: When to give up, by time.monotonic().
             http2: Whether to offer HTTP/2.
             enough: Tells when to leave a stream that goes on.
+            patience: Seconds after the head at which to give up; None is no such limit.
         """
         recorder = Recorder(variant)
         headers = {**self._headers, "Accept-Encoding": accept}
@@ -84,11 +87,14 @@ class Client:
         ending: Ending = "none"
         fault = ""
         try:
-            async with asyncio.timeout(max(0.0, until - begun)):
+            async with asyncio.timeout(max(0.0, until - begun)) as limit:
                 request = self._clients[http2].stream("GET", url, headers=headers, follow_redirects=False)
                 async with request as response:
                     ending = "cut"
                     head = time.monotonic() - begun
+                    if patience is not None:
+                        loop = asyncio.get_running_loop()
+                        limit.reschedule(min(limit.when() or math.inf, loop.time() + patience))
                     recorder.head(head, response.status_code, response.http_version, _lower(response.headers))
                     ending = await _read(response, recorder, begun, enough)
         except TimeoutError:

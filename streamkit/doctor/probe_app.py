@@ -106,7 +106,7 @@ class _Frames:
             StreamCutError: The probe is to be cut before this frame.
         """
         if self.request.cut and seq == self.request.cut:
-            raise StreamCutError("the probe was asked for it")
+            raise StreamCutError("streamkit doctor has asked the probe to fail here")
         value: dict[str, Any] = {"seq": seq} if seq else {"seq": seq, **self._first}
         if self.request.size:
             value["pad"] = os.urandom(self.request.size // 2).hex()

@@ -26,7 +26,7 @@ MEANINGS = {
     "headers-late": "the head waits for the first event",
     "idle-cut": "a silent stream is cut",
     "total-cut": "a stream is cut at a certain age",
-    "truncated-clean": "a stream that broke off looks complete",
+    "truncated-clean": "a stream that broke off looks intact",
     "not-a-stream": "this is no stream",
     "error": "there is nothing to judge",
 }
@@ -115,7 +115,7 @@ def result(seen: Observation) -> str:
     if seen.status != 200:
         return f"status {seen.status}" if seen.status else seen.fault or "no answer"
     if seen.variant.cut:
-        return "a normal end" if seen.ending == "clean" else "seen as cut"
+        return {"clean": "a normal end", "timeout": "left waiting"}.get(seen.ending, "seen as cut")
     missing = 0 < len(seen.frames) < seen.variant.frames
     if seen.ending == "cut" or (missing and seen.ending == "clean"):
         return f"cut after {len(seen.frames)} of {seen.variant.frames or 'its'} events"

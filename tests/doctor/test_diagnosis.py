@@ -231,6 +231,16 @@ def test_failure_that_looks_like_an_end_is_a_warning() -> None:
     assert "HTTP/1.0" in findings[1].evidence
 
 
+def test_failure_that_nobody_is_told_of_is_a_warning() -> None:
+    """Some hops keep the connection open after the origin has failed."""
+
+    def proxy(asking: Asking) -> Observation:
+        seen = observe(asking)
+        return replace(seen, ending="timeout") if asking.variant.cut else seen
+
+    assert "left waiting" in diagnose(battery(proxy))[1].evidence
+
+
 def test_probe_that_refuses_is_no_stream() -> None:
     """The first variant decides when nothing can be judged."""
     findings = diagnose([replace(observe(asking), status=403) for asking in VARIANTS])

@@ -9,7 +9,7 @@ import pytest
 from tests.doctor.conftest import Diagnose
 from tests.doctor.relay import Gzip, OneLate, Pieces, Relay, Timer, Ways, Whole
 from tests.rig.requirements import needs
-from tests.rig.servers import Server
+from tests.rig.servers import SERVERS, Server
 
 pytestmark = [pytest.mark.servers, needs("httpx", "uvicorn", "gunicorn")]
 
@@ -71,6 +71,16 @@ def test_stripped_headers_change_nothing(name: str, asgi_probe: Server, diagnose
         assert found.verdict == verdict
 
 
+@needs("daphne")
+def test_server_that_keeps_a_failed_answer_open_is_not_waited_for(diagnose: Diagnose) -> None:
+    """Daphne leaves the connection open when an app fails; the verdict comes all the same."""
+    with Server(SERVERS["daphne"], "tests.doctor.apps.asgi:app") as server:
+        found = diagnose(f"{server.url}/")
+    assert [finding.mechanism for finding in found.findings] == ["streamed", "truncated-clean"]
+    assert "left waiting" in found.findings[1].evidence
+    assert found.seconds < 20
+
+
 def test_two_hops_are_peeled(wsgi_probe: Server, diagnose: Diagnose) -> None:
     """Behind the buffer that a header switches off stands the timer."""
     with (
@@ -92,8 +102,6 @@ def test_healthy_path_is_judged_in_a_few_seconds(asgi_probe: Server, diagnose: D
 
 def test_server_that_answers_one_at_a_time_is_judged(diagnose: Diagnose) -> None:
     """Requests that had to wait for a worker are not taken for held."""
-    from tests.rig.servers import SERVERS
-
     with Server(SERVERS["gunicorn-sync"], "tests.doctor.apps.wsgi:app") as server:
-        found = diagnose(f"{server.url}/", timeout=12.0)
+        found = diagnose(f"{server.url}/", timeout=45.0)
     assert found.verdict == "streams"
