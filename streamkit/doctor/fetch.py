@@ -54,7 +54,8 @@ class Client:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._clients = {http2: _client(target, http2=http2) for http2 in (False, True)}
+        secure = urlsplit(target.url).scheme == "https"
+        self._clients = {http2: _client(target, http2=http2) for http2 in ((False, True) if secure else (False,))}
         self._headers = {"Accept": ACCEPT, "User-Agent": "streamkit-doctor", **target.headers}
         if target.token is not None:
             self._headers["Authorization"] = f"Bearer {target.token}"
@@ -121,8 +122,9 @@ async def client_of(target: Target) -> AsyncIterator[Client]:
 
 
 def _client(target: Target, *, http2: bool) -> httpx.AsyncClient:
-    # One context each: httpcore writes the protocols that it offers into the context.
-    context = httpx.create_ssl_context()
+    # One context each: httpcore writes the protocols that it offers into the context. Certificates take time to load.
+    secure = urlsplit(target.url).scheme == "https"
+    context = httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if target.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
