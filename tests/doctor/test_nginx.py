@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.doctor.conftest import Diagnose
 from tests.rig.nginx import Nginx
 from tests.rig.requirements import needs
 from tests.rig.servers import Server
+
+if TYPE_CHECKING:
+    from streamkit.doctor.examine import Diagnosis
 
 pytestmark = [pytest.mark.servers, needs("httpx", "nginx", "uvicorn", "gunicorn")]
 
@@ -45,13 +50,18 @@ CASES: dict[str, tuple[str, str, set[str], str, str]] = {
 }
 
 
+def errors(found: Diagnosis) -> set[str]:
+    """Return the mechanisms that decide the verdict."""
+    return {finding.mechanism for finding in found.findings if finding.severity == "error"}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_mechanism_of_the_configuration_is_named(name: str, asgi_probe: Server, diagnose: Diagnose) -> None:
     """What the configuration does is found, and the line that cures it is shown."""
     location, http, mechanisms, verdict, line = CASES[name]
     with Nginx([asgi_probe.port], location=location, http=http) as nginx:
-        found = diagnose(f"{nginx.url}/")
-    assert {finding.mechanism for finding in found.findings if finding.severity == "error"} == mechanisms
+        found = diagnose(f"{nginx.url}/", until=lambda found: errors(found) == mechanisms)
+    assert errors(found) == mechanisms
     assert found.verdict == verdict
     assert line in "\n".join(finding.cure for finding in found.findings)
 
@@ -69,8 +79,8 @@ def test_nginx_behind_nginx_eats_the_header(wsgi_probe: Server, diagnose: Diagno
     """The outer one buffers, whatever the app says, until the inner one passes the header on."""
     cure = "proxy_pass_header X-Accel-Buffering;"
     with Nginx([wsgi_probe.port]) as inner, Nginx([inner.port], location=HTTP10) as outer:
-        found = diagnose(f"{outer.url}/")
-    assert {finding.mechanism for finding in found.findings if finding.severity == "error"} == HELD
+        found = diagnose(f"{outer.url}/", until=lambda found: errors(found) == HELD)
+    assert errors(found) == HELD
     assert cure in found.findings[0].cure
     with Nginx([wsgi_probe.port], location=cure) as inner, Nginx([inner.port], location=HTTP10) as outer:
         cured = diagnose(f"{outer.url}/")

@@ -160,13 +160,14 @@ def test_streams_over_the_limit_are_refused_under_wsgi() -> None:
 def test_streams_over_the_limit_are_refused_under_asgi_until_a_client_leaves() -> None:
     """A client that leaves ends its answer in the pause before the next frame."""
     app: Any = ASGIProbe(max_streams=1)
-    with ASGIHost(app) as host:
+    with ASGIHost(app, raise_after_leave=True) as host:
         held = host.open("/?n=2&gap=0&first=5000")
         held.head()
         refused = host.open(f"/?{QUICK}")
         assert refused.head().status == 503
         held.leave()
         assert held.done.wait(3)
+        assert held.error is None  # nothing was sent to who has left
         again = host.open(f"/?{QUICK}")
         assert again.head().status == 200
         assert again.read_to_end()

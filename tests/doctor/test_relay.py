@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from tests.doctor.conftest import Diagnose
 from tests.doctor.relay import Gzip, OneLate, Pieces, Relay, Timer, Ways, Whole
 from tests.rig.requirements import needs
 from tests.rig.servers import SERVERS, Server
+
+if TYPE_CHECKING:
+    from streamkit.doctor.examine import Diagnosis
 
 pytestmark = [pytest.mark.servers, needs("httpx", "uvicorn", "gunicorn")]
 
@@ -49,13 +53,18 @@ CASES: dict[str, tuple[Ways, set[tuple[str, str]], str, float]] = {
 }
 
 
+def severities(found: Diagnosis) -> set[tuple[str, str]]:
+    """Return the mechanisms that were found, each with its severity."""
+    return {(finding.mechanism, finding.severity) for finding in found.findings}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_mechanism_of_the_relay_is_named(name: str, wsgi_probe: Server, diagnose: Diagnose) -> None:
     """What the relay was built to do is found, and nothing else."""
     ways, expected, verdict, idle = CASES[name]
     with Relay(wsgi_probe.port, ways) as relay:
-        found = diagnose(f"{relay.url}/", idle=idle)
-    assert {(finding.mechanism, finding.severity) for finding in found.findings} == expected
+        found = diagnose(f"{relay.url}/", idle=idle, until=lambda found: severities(found) == expected)
+    assert severities(found) == expected
     assert (found.verdict, found.with_probe) == (verdict, True)
 
 
@@ -66,8 +75,8 @@ def test_stripped_headers_change_nothing(name: str, asgi_probe: Server, diagnose
     liar = {"Server": "envoy", "Via": "1.1 varnish", "X-Varnish": "1"}
     for changed in (replace(ways, strip=True), replace(ways, add=liar)):
         with Relay(asgi_probe.port, changed) as relay:
-            found = diagnose(f"{relay.url}/")
-        assert {(finding.mechanism, finding.severity) for finding in found.findings} == expected
+            found = diagnose(f"{relay.url}/", until=lambda found: severities(found) == expected)
+        assert severities(found) == expected
         assert found.verdict == verdict
 
 
@@ -87,14 +96,15 @@ def test_two_hops_are_peeled(wsgi_probe: Server, diagnose: Diagnose) -> None:
         Relay(wsgi_probe.port, Ways(lambda: Timer(0.25))) as inner,
         Relay(inner.port, Ways(Whole, obeys_accel=True)) as outer,
     ):
-        found = diagnose(f"{outer.url}/")
-    assert {finding.mechanism for finding in found.findings} == {"whole-body", "time-quantum"}
+        both = {("whole-body", "error"), ("time-quantum", "error")}
+        found = diagnose(f"{outer.url}/", until=lambda found: severities(found) == both)
+    assert severities(found) == both
     assert "a second hop" in found.findings[-1].evidence
 
 
 def test_healthy_path_is_judged_in_a_few_seconds(asgi_probe: Server, diagnose: Diagnose) -> None:
     """All requests of the battery run at once; one round is enough when nothing is held."""
-    found = diagnose(f"{asgi_probe.url}/__stream_probe")
+    found = diagnose(f"{asgi_probe.url}/__stream_probe", until=lambda found: found.verdict == "streams")
     assert found.verdict == "streams"
     assert len({seen.variant.name for seen in found.observations}) == len(found.observations) > 15
     assert all(seen.echo["http_version"] == "1.1" for seen in found.observations)

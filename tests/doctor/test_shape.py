@@ -60,6 +60,13 @@ def test_jitter_and_one_stall_are_no_buffer(name: str, seed: int, stall: float) 
     assert shape(observe(ASKED[name], jitter(seed, 0.03, stall))).kind == "streamed"
 
 
+@pytest.mark.parametrize(("name", "most"), [("plain", 20), ("bulk", 0)])
+def test_bad_line_is_rarely_taken_for_a_buffer(name: str, most: int) -> None:
+    """Delays by chance of up to 0.3 s bunch events too, but by no size and no beat; of 200 lines few look so."""
+    seen = [shape(observe(ASKED[name], jitter(seed, 0.3))).kind for seed in range(200)]
+    assert seen.count("batched") + seen.count("whole") <= most
+
+
 def test_hiccup_of_the_last_frame_hides_no_lag() -> None:
     """The first bytes of every frame tell how quick the path is, not the last frame alone."""
 
