@@ -207,9 +207,10 @@ class ASGIProbe(_Probe):
             return
         try:
             await send(_start(200, answer.headers()))
-            if method != "HEAD":
+            if method == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+            else:
                 await _send_frames(_Frames(answer, echo), receive, send)
-            await send({"type": "http.response.body", "body": b""})
         finally:
             self.done()
 
@@ -224,6 +225,7 @@ async def _send_frames(frames: _Frames, receive: Receive, send: Send) -> None:
             if gone.done():
                 return
             await send({"type": "http.response.body", "body": frames.frame(seq), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
     finally:
         gone.cancel()
         with contextlib.suppress(asyncio.CancelledError):
