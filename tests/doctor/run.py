@@ -1,0 +1,37 @@
+"""Run the command as a user does, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from tests.rig.servers import ROOT
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What the command printed, its exit code and the seconds it took."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def run(*arguments: str, columns: int = 100, environment: dict[str, str] | None = None, within: float = 50) -> Ran:
+    """Run `streamkit` with arguments, in a terminal of so many columns."""
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "streamkit.doctor.command", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": str(columns), "NO_COLOR": "1", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=within,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
