@@ -16,8 +16,8 @@ from tests.rig.valkey import Valkey
 class RedisStage(Stage):
     """Kill servers; restart, restore, wipe and pause Valkey, and cut what is connected to it."""
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
+    def begin(self) -> None:
+        """Start Valkey, the servers, and what is between them."""
         # "no": each command is written before it is answered, but the disk is not waited for. No power fails here.
         self._valkey: Valkey = self._ends.enter_context(Valkey(("appendfsync", "no"), appendonly=True))
         self._relay = self._ends.enter_context(Relay(self._valkey.port))

@@ -133,7 +133,7 @@ class Chaos:
 
 
 def run(stage: Stage, seed: int, *, seconds: float, faults: int) -> Figures:
-    """Return what a run has come to; it ends the stage.
+    """Return what a run on a stage has come to.
 
     Raises:
         AssertionError: A process did not end, or a listener did not catch up, in time.

@@ -39,10 +39,13 @@ class SQLiteStage(Stage):
 
     def __init__(self, seed: int, home: Path, served: tuple[ServerKind, str] = ASGI) -> None:
         super().__init__(seed)
-        self._path, self._home = home / "log.db", home
+        self._path, self._home, self._served = home / "log.db", home, served
         self._copies: list[Path] = []
+
+    def begin(self) -> None:
+        """Start gunicorn; the file is made by whoever needs it first."""
         self.log = self.publisher_log = str(self._path)
-        self._server = self.serve(*served)
+        self._server = self.serve(*self._served)
         self._ends.callback(self.retire, self._server)
         self.port = self._server.port
         self.servers = {

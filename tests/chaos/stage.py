@@ -29,7 +29,7 @@ _CUT_OFF = tuple(
 
 
 class Stage:
-    """Begin with nothing; a subclass fills it. A context manager that ends all of it.
+    """What all stages have; a context manager that begins it and ends all of it.
 
     Attributes:
         log: Where the log is, as `open_log` takes it.
@@ -53,6 +53,10 @@ class Stage:
         self._server_logs: list[str] = []
         self._ends = contextlib.ExitStack()
 
+    def begin(self) -> None:
+        """Start everything."""
+        raise NotImplementedError
+
     def serve(self, kind: ServerKind, app: str, port: int | None = None) -> Server:
         """Start a server."""
         return Server(kind, app, environment={LOG: self.log, **_UNMEASURED}, port=port)
@@ -73,6 +77,10 @@ class Stage:
         return [line for line in found if line not in _CUT_OFF]
 
     def __enter__(self) -> Self:
+        with contextlib.ExitStack() as ends:
+            ends.callback(self._ends.close)
+            self.begin()
+            ends.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
