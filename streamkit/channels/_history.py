@@ -64,14 +64,13 @@ def begin(stamp: int, known: Position | None) -> Position:
     """Return the position before the first entry of a channel that is not there."""
     if known is None:
         return Position(stamp, 0, stamp)
-    return Position(max(stamp, known.epoch + 1), 0, max(stamp, known.tag + 1))
+    return Position(max(stamp, known.epoch + 1, known.tag + 1), 0, max(stamp, known.tag + 1))
 
 
 def fence(head: Position, known: Position, stamp: int) -> Entry:
     """Return the entry that begins a new epoch behind `head`, in a log that is behind what is `known`."""
-    position = Position(
-        max(stamp, head.epoch + 1, known.epoch + 1), head.offset + 1, max(stamp, head.tag + 1, known.tag + 1)
-    )
+    later = max(stamp, known.tag + 1)
+    position = Position(max(later, head.epoch + 1, known.epoch + 1), head.offset + 1, max(later, head.tag + 1))
     return Entry(position, head.tag, None)
 
 
@@ -89,8 +88,12 @@ def is_behind(head: Position, known: Position | None, tag_at: Callable[[int], in
         known: What this process has seen of it.
         tag_at: Returns the tag of the entry at an offset, or None where it is kept no more.
     """
-    if known is None or head.epoch > known.epoch:
+    if known is None:
         return False
+    if head.epoch > known.epoch:
+        # Others have begun an epoch since; but not since an entry that is younger: that one went to another history, as
+        # to a master that had been demoted.
+        return known.tag > head.epoch
     if head.epoch < known.epoch or head.offset < known.offset:
         return True
     return tag_at(known.offset) not in (None, known.tag)

@@ -87,6 +87,25 @@ def test_place_is_marked_once_however_many_knew(make_store: MakeStore) -> None:
     assert [entry.payload for entry in stored(store.log)] == [b"1", None, b"x", b"x", b"x"]
 
 
+def test_entry_that_went_to_another_history_marks_the_place_again(make_store: MakeStore) -> None:
+    """As one that a demoted master took, after others had begun an epoch on the new one: its loss is told as well."""
+    store = make_store()
+    (one,) = append(store, store.log, b"1")
+    restore = store.snapshot()
+    (two,) = append(store, store.log, b"2")
+    elsewhere = store.open()
+    elsewhere.page("a", one)
+    restore()
+    append(store, store.log, b"3")
+    assert isinstance(store.now, Time)
+    store.now.seconds += 1
+    elsewhere.learn("a", Position(two.epoch, two.offset + 1, int(store.now() * 1_000_000)))
+    append(store, elsewhere, b"4")
+    append(store, store.log, b"5")
+    assert follow(store.log, one) == ["reset", b"3", "reset", b"4", b"5"]
+    assert [entry.payload for entry in stored(store.log)] == [b"1", None, b"3", None, b"4", b"5"]
+
+
 def test_other_entry_at_the_same_offset_is_noticed(make_store: MakeStore) -> None:
     """Somebody who did not know has published as much again: only the tag tells."""
     store = make_store()

@@ -107,7 +107,8 @@ end
 
 -- Tell whether the channel has gone back in time behind what the caller knows: _history.is_behind.
 local function is_behind(head)
-  if not known or head.epoch > known.epoch then return false end
+  if not known then return false end
+  if head.epoch > known.epoch then return known.tag > head.epoch end
   if head.epoch < known.epoch or head.offset < known.offset then return true end
   local entry = at(known.offset)
   return entry ~= nil and entry.tag ~= known.tag
@@ -119,11 +120,11 @@ local function ready()
   local head = last()
   if not head then
     local after = known or {epoch = 0, tag = 0}
-    return add(nil, math.max(stamp, after.epoch + 1), math.max(stamp, after.tag + 1))
+    return add(nil, math.max(stamp, after.epoch + 1, after.tag + 1), math.max(stamp, after.tag + 1))
   end
   if is_behind(head) then
-    local epoch = math.max(stamp, head.epoch + 1, known.epoch + 1)
-    return add(head, epoch, math.max(stamp, head.tag + 1, known.tag + 1), nil, head.s)
+    local later = math.max(stamp, known.tag + 1)
+    return add(head, math.max(later, head.epoch + 1, known.epoch + 1), math.max(later, head.tag + 1), nil, head.s)
   end
   return head
 end
