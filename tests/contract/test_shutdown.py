@@ -21,7 +21,7 @@ from tests.contract.seconds import ROWS, write_row
 from tests.rig.http import HTTPStream
 from tests.rig.requirements import needs
 from tests.rig.scenarios import GATED_ITEMS
-from tests.rig.servers import SERVERS, Server, ServerKind
+from tests.rig.servers import SERVERS, UNMEASURED, Server, ServerKind
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("shutdown")]
 
@@ -101,7 +101,7 @@ def _cases() -> list[object]:
 def test_hundred_idle_streams_end_at_sigterm(case: Case) -> None:
     """Each browser is told when to come back, any other client sees a cut, and each `finally` has run to its end."""
     # Measured, a server would have a handler for SIGTERM all the same: that of the measuring.
-    unmeasured = {} if case.tells else {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+    unmeasured = {} if case.tells else UNMEASURED
     with Server(case.kind, ADAPTERS[case.adapter][0], environment=unmeasured) as server, ExitStack() as stack:
         headers = [BROWSER if number % 2 else None for number in range(STREAMS)]
         streams = [stack.enter_context(server.open("/async/idle", headers=fields)) for fields in headers]

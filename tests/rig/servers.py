@@ -34,6 +34,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 Interface = Literal["asgi", "wsgi"]
 
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+"""The environment of a process whose coverage is not measured."""
+
 
 @dataclass(frozen=True)
 class ServerKind:
@@ -136,6 +139,7 @@ class Server:
             ADDRESS: str(self._home / "door"),
             OWNER: str(os.getpid()),
             JOURNAL: str(self._home / "journal"),
+            **(UNMEASURED if "gevent" in kind.parts else {}),
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
