@@ -5,39 +5,37 @@ The schedule is drawn from a seed, which is printed; STREAMKIT_CHAOS_SEED has it
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
+from tests.chaos.conftest import FIGURES, Record
 from tests.chaos.run import run
 from tests.chaos.seeds import new_seed
 from tests.rig.requirements import needs
 
 pytestmark = [
     needs("redis", "valkey", "nginx", "uvicorn", "httptools", "uvloop"),
-    pytest.mark.xdist_group("chaos"),
+    pytest.mark.chaos,
 ]
 
 
 @pytest.mark.servers
 @pytest.mark.timeout(180)
-def test_a_minute_of_disasters_loses_nothing_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_minute_of_disasters_loses_nothing_in_silence(record_property: Record) -> None:
     """Each kind of fault happens, and no number is missing without a gap, or comes twice."""
-    _run(capsys, 60.0, 30)
+    _run(record_property, 60.0, 30)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_minutes_of_disasters_lose_nothing_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_minutes_of_disasters_lose_nothing_in_silence(record_property: Record) -> None:
     """The same for longer, and with more on top of each other."""
-    _run(capsys, 300.0, 240)
+    _run(record_property, 300.0, 240)
 
 
-def _run(capsys: pytest.CaptureFixture[str], seconds: float, faults: int) -> None:
+def _run(record_property: Record, seconds: float, faults: int) -> None:
     from tests.chaos.redis_stage import RedisStage
 
     seed = new_seed()
     figures = run(RedisStage(seed), seed, seconds=seconds, faults=faults)
-    with capsys.disabled():
-        sys.stdout.write(f"\nRedisLog, {figures}\n")
+    record_property(FIGURES, f"RedisLog, {figures}")
     figures.check()
