@@ -11,6 +11,8 @@ import pytest
 from streamkit import StreamCutError, StreamPolicy
 from streamkit.channels import Channels, MemoryLog, Subscription
 from streamkit.channels._entry import OVERHEAD, Entry
+from streamkit.channels._outbox import Note
+from streamkit.channels._tail import RECENT_BYTES
 from tests.channels.subscribed import opened, publish, rest, take, told
 from tests.engine.drive import Client, run, start
 from tests.engine.lives import Ends, eventually
@@ -140,20 +142,17 @@ class TestDropOldest:
         run(work())
 
     def test_what_the_subscription_says_itself_is_not_dropped(self) -> None:
-        """A snapshot that waits to be sent still is, before what is left of the rest."""
+        """Notes that wait to be sent still are, before what is left of the rest."""
 
         async def work() -> None:
-            channels = Channels(MemoryLog(max_events=2))
-            begun = await channels.position("b", "a")
-            await publish(channels, "a", *range(5))
-            reader = channels.subscribe(
-                "b", "a", after=begun, on_gap=lambda _: "all", buffer_size=3_000, overflow="drop_oldest"
-            )
-            assert told(await take(reader, 1)) == ["gap"]
-            await publish(channels, "b", *[ITEM] * 9)
-            events = await take(reader, 5)
-            assert told(events) == ["snapshot", "gap", ITEM, ITEM, ITEM]
-            assert events[0].data == "all"
+            channels = Channels(MemoryLog())
+            reader = await opened(channels, "a", buffer_size=3_000, overflow="drop_oldest")
+            for data in ("first", "second"):
+                reader._outbox.note(Note(None, data, "snapshot"))
+            await publish(channels, "a", *[ITEM] * 9)
+            events = await take(reader, 6)
+            assert [event.data for event in events[:2]] == ["first", "second"]
+            assert told(events[2:]) == ["gap", ITEM, ITEM, ITEM]
             await reader.aclose()
 
         run(work())
@@ -232,13 +231,13 @@ def test_reader_that_stops_delays_nobody_and_costs_at_most_its_buffer() -> None:
         tasks = [start(source, client, policy=policy) for source, client in zip(sources, clients, strict=True)]
         await eventually(lambda: all(b"cursor" in client.body for client in clients))
         clients[0].stop_reading()
-        for number in range(120):
+        for number in range(350):
             await channels.publish("a", f"{number:03}{ITEM[3:]}")
             wanted = b"data: %03d" % number
             await eventually(lambda wanted=wanted: all(wanted in c.events[-1]["body"] for c in clients[1:]))  # type: ignore[misc]
         # What the log, the one reader's outbox and the tail may hold, of which much is the same.
         assert waiting(sources[0]) == 20_000
-        assert entries_alive() - before <= 10 + 20 + 65
+        assert entries_alive() - before <= 10 + 20 + RECENT_BYTES // 1_000 + 1
         clients[0].leave()
         for client in clients:
             client.leave()
