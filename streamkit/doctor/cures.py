@@ -93,7 +93,13 @@ _FAMILIES: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("headers-late", ""): (
         "the server of the app, or a proxy that waits for the first byte of the body",
-        "# send something at once, such as a comment: streamkit does after one second",
+        "# in the app: send something at once, such as a comment\n"
+        "# or, where the inner of two nginx keeps the header to itself, there\nproxy_pass_header X-Accel-Buffering;",
+    ),
+    ("headers-late", "without-gzip"): (
+        "a compressor that sends the head with the first event; asked without gzip, it came at once",
+        "# keep the paths of streams away from the compressor; Caddy\n@rest not path /ndjson\nencode @rest\n"
+        "# Traefik: a router for them, without the compress middleware\nrule: Path(`/sse`) || Path(`/ndjson`)",
     ),
     ("idle-cut", ""): (
         "the read time-out of a proxy",

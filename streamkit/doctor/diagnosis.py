@@ -78,9 +78,16 @@ def _replayed(seen: Seen, advice: Advice) -> list[Finding]:
 
 def _headers_late(seen: Seen, advice: Advice) -> list[Finding]:
     base = next((name for name in ("plain", "accel", "both") if seen.streams(name)), None)
-    if base is None or not seen.head_is_late(base):
+    late = [name for name in (base, "gzip", "ndjson", "ndjson-both") if name and _waits_for_an_event(seen, name)]
+    if not late:
         return []
-    cure = "accel" if base == "plain" and seen.streams("accel") and not seen.head_is_late("accel") else ""
-    waited = seen.observations[base].variant.first
-    evidence = f"the head was sent {waited * 1000:.0f} ms before the first event and came together with it"
-    return [advice.finding("headers-late", "warning", evidence, cure)]
+    asked = seen.observations[late[0]].variant
+    evidence = f"the head was sent {asked.first * 1000:.0f} ms before the first event and came together with it"
+    if late[0] == base:
+        cure = "accel" if base == "plain" and seen.streams_at_once("accel") else ""
+        return [advice.finding("headers-late", "warning", evidence, cure)]
+    return [advice.finding("headers-late", "warning", f"{asked.says}: {evidence}", "without-gzip")]
+
+
+def _waits_for_an_event(seen: Seen, name: str) -> bool:
+    return seen.streams(name) and seen.head_is_late(name)

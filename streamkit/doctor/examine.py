@@ -136,9 +136,10 @@ def _with_query(url: str, query: str) -> str:
 
 def _second_round(seen: Seen, asked: Iterable[Asking]) -> list[Asking]:
     """Return what is asked once more: whatever was held or failed; and larger and longer, where nothing came early."""
-    again = [one for one in asked if one.variant.name not in _NEVER_AGAIN and not seen.streams(one.variant.name)]
+    names = {one.variant.name for one in asked} - _NEVER_AGAIN
+    again = [one for one in asked if one.variant.name in names and not seen.streams_at_once(one.variant.name)]
     plain, bulk = seen.shape("plain"), seen.shape("bulk")
-    if plain is not None and plain.kind == "whole" and (bulk is None or bulk.kind == "whole"):
+    if plain is not None and plain.kind == "whole" and (bulk is None or bulk.worst > 0.4 * plain.worst):
         again += SECOND_ROUND
     return again
 
@@ -156,4 +157,5 @@ def _better(first: Sequence[Observation], second: Sequence[Observation]) -> list
 
 def _says(seen: Seen, name: str) -> int:
     """Rank how much the answer to a variant says."""
-    return 3 * seen.streams(name) + 2 * seen.held(name) + (seen.observation(name) is not None)
+    good = 3 * seen.streams(name) + seen.streams_at_once(name)
+    return good + 2 * seen.held(name) + (seen.observation(name) is not None)

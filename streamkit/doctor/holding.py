@@ -25,7 +25,7 @@ def holding(seen: Seen, advice: Advice) -> list[Finding]:
     found: list[Finding] = []
     if seen.held("plain"):
         found += _plain_held(seen, advice)
-    found += _compressor(seen, advice) or _threshold(seen, advice)
+    found += _compressor(seen, advice) or _threshold(seen, advice) or _start_held(seen, advice)
     if seen.streams("plain"):
         found += _others_held(seen, advice, {finding.mechanism for finding in found})
     return found
@@ -71,14 +71,24 @@ def _name(seen: Seen, slow_name: str, fast_name: str) -> list[tuple[str, str]]:
     if slow.kind == "batched":
         return [_timed_or_counted(slow, fast)]
     whole = "whole-body", f"{slow.frames} small events came all at once, the first {_ms(slow.worst)} late"
-    for name in (fast_name, "huge"):
-        bulky = seen.shape(name)
-        if bulky is not None and bulky.kind != "whole" and bulky.together >= 1.4:
-            return [whole, ("byte-quantum", f"in bulk they come in pieces of {_bytes(bulky.size)}")]
-        long = seen.shape("long")
-        if long is not None and long.kind == "batched":
-            return [("time-quantum", _waits(long.worst, long))]
+    for name in ("huge", fast_name):
+        faster = seen.shape(name)
+        if faster is None or faster.kind == "whole" or (faster.kind == "unclear" and faster.together < 1.4):
+            continue
+        # What holds in bulk as long counts seconds; what lets more bytes go sooner counts bytes.
+        if faster.worst >= 0.6 * slow.worst:
+            return [("time-quantum", f"events wait for others, and in bulk as long, up to {_ms(faster.worst)}")]
+        return [whole, ("byte-quantum", _filled(faster))]
+    long = seen.shape("long")
+    if long is not None and long.kind == "batched":
+        return [("time-quantum", _waits(long.worst, long))]
     return [whole]
+
+
+def _filled(faster: Shape) -> str:
+    if faster.start:
+        return f"in bulk the first {_bytes(faster.start)} come together, the rest as it is sent"
+    return f"in bulk they come in pieces of {_bytes(faster.size)}"
 
 
 def _timed_or_counted(slow: Shape, fast: Shape | None) -> tuple[str, str]:
@@ -120,6 +130,33 @@ def _threshold(seen: Seen, advice: Advice) -> list[Finding]:
     cure = seen.first_that_streams("bulk-both")
     evidence = f"small events stream; those of 1 KB, asked with gzip, do not: {_how(seen.shapes['bulk-gzip'])}"
     return [advice.finding("compressed", "error", f"{evidence}{_cured(cure)}", cure)]
+
+
+def _start_held(seen: Seen, advice: Advice) -> list[Finding]:
+    """Find what holds the first bytes alone, until there are enough of them, and then lets everything go."""
+    bulk = seen.shape("bulk")
+    for base, alike, cures in _STARTS:
+        shape = seen.shape(base)
+        if shape is None or not shape.start or bulk is None or bulk.worst >= 0.6 * shape.worst:
+            continue
+        # A busy machine may be late to begin, but not by as many bytes in each of several streams.
+        sizes = [seen.shapes[name].start for name in alike if seen.streams(name)]
+        if sum(abs(size - shape.start) <= 0.2 * shape.start for size in sizes) < 2:
+            continue
+        cure = next((name for name in cures if seen.streams(name) and not seen.shapes[name].start), "")
+        evidence = f"the first {_bytes(shape.start)} come together, {_ms(shape.worst)} late, the rest as it is sent"
+        if base == "plain":
+            return [advice.finding("byte-quantum", "error", f"{evidence}{_cured(cure)}", cure)]
+        evidence = f"asked with Accept-Encoding: gzip, {evidence}; without, they stream{_cured(cure)}"
+        return [advice.finding("compressed", "error", evidence, cure)]
+    return []
+
+
+# The variant, those that meet the same unless a header cures it, and those that may be cured.
+_STARTS = (
+    ("plain", ("accel", "no-transform", "identity", "both", "gzip"), ("accel", "identity", "both")),
+    ("gzip", ("accel-gzip", "no-transform", "both", "ndjson"), ("no-transform", "accel-gzip", "both", "identity")),
+)
 
 
 def _others_held(seen: Seen, advice: Advice, known: set[str]) -> list[Finding]:

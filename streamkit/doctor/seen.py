@@ -31,6 +31,10 @@ class Seen:
         shape = self.shape(name)
         return shape is not None and shape.kind == "streamed"
 
+    def streams_at_once(self, name: str) -> bool:
+        """Whether it streams from its first byte on: neither the head nor the first events have waited."""
+        return self.streams(name) and not self.shapes[name].start and not self.head_is_late(name)
+
     def held(self, name: str) -> bool:
         """Whether the variant was judged, and something held it."""
         shape = self.shape(name)

@@ -62,6 +62,7 @@ class Shape:
         span: Seconds from the first frame sent to the last.
         delay: The median delay, in seconds.
         worst: The greatest delay, in seconds.
+        start: Bytes that came together at the start, late, where what followed came as it was sent; else 0.
     """
 
     kind: Kind
@@ -70,6 +71,7 @@ class Shape:
     span: float = 0.0
     delay: float = 0.0
     worst: float = 0.0
+    start: int = 0
 
     @property
     def held(self) -> bool:
@@ -153,7 +155,18 @@ def shape(seen: Observation) -> Shape:
         kind = "batched"
     elif delay > max(LATE, 0.5 * gap):
         kind = "unclear"
-    return Shape(kind, len(stamped), grouped, span, delay, worst)
+    start = _start(grouped, delays) if kind == "streamed" else 0
+    return Shape(kind, len(stamped), grouped, span, delay, worst, start)
+
+
+def _start(grouped: Batches, delays: Sequence[float]) -> int:
+    """Return the bytes that came together at the start, late, where what followed came as it was sent; else 0."""
+    first = grouped.frames[0]
+    if first < 3 or len(delays) - first < 3 or delays[0] <= LATE or max(delays[:first]) > delays[0]:
+        return 0
+    rest = delays[first:]
+    as_sent = statistics.median(rest) < 0.2 * delays[0] and len(rest) < 1.4 * len(grouped.frames[1:])
+    return grouped.sizes[0] if as_sent else 0
 
 
 def _first_bytes(seen: Observation) -> Iterator[float]:
