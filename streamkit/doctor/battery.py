@@ -66,7 +66,7 @@ VARIANTS = (
     _asking("no-transform", "Cache-Control: no-transform, gzip", replace(_SMALL, h=("no-transform",)), GZIP),
     _asking("identity", "Content-Encoding: identity, gzip", replace(_SMALL, h=("identity",)), GZIP),
     _asking("ndjson", "NDJSON, gzip", replace(_SMALL, kind="ndjson"), GZIP),
-    _asking("ndjson-both", "NDJSON with the headers that streamkit sends, gzip", replace(_SMALL, kind="ndjson", h=_BOTH), GZIP),
+    _asking("ndjson-both", "NDJSON, both headers, gzip", replace(_SMALL, kind="ndjson", h=_BOTH), GZIP),
     _asking("bulk", "1 KB every 8 ms", _BULK),
     _asking("bulk-gzip", "1 KB every 8 ms, gzip", _BULK, GZIP),
     _asking("bulk-both", "1 KB every 8 ms, both headers, gzip", replace(_BULK, h=_BOTH), GZIP),

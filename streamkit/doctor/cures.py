@@ -156,7 +156,7 @@ class Advice:
 
 
 def _family(mechanism: str, cured_by: str) -> tuple[str, str]:
-    cured_by = {"large-both": "accel", "bulk-both": "both"}.get(cured_by, cured_by)
+    cured_by = {"large-both": "accel", "bulk-both": "both", "ndjson-both": "both"}.get(cured_by, cured_by)
     if (mechanism, cured_by) in _FAMILIES:
         return _FAMILIES[mechanism, cured_by]
     if cured_by and mechanism in ("whole-body", "byte-quantum", "time-quantum", "tail-lag"):

@@ -38,12 +38,18 @@ def _plain_held(seen: Seen, advice: Advice) -> list[Finding]:
     if cure == "identity":
         evidence = "events marked Content-Encoding: identity stream: a compressor holds the others, and hides behind it"
         found.append(advice.finding("compressed", "error", evidence, "identity"))
-    if not cure and seen.held("accel") and seen.shapes["plain"].kind == "whole" != seen.shapes["accel"].kind:
+    if not cure and _less_held(seen, "accel", than="plain"):
         # One layer peeled: the header took away the buffer that held it all, and shows the next behind or before it.
         found = [advice.finding(name, "error", f"{text}, but not with {_HEADER}", "accel") for name, text in names]
         for name, text in _name(seen, "accel", "bulk-both"):
             found.append(advice.finding(name, "error", f"{text}, with {_HEADER}: a second hop", ""))
     return found
+
+
+def _less_held(seen: Seen, name: str, *, than: str) -> bool:
+    """Whether one variant is held to the end, and another held in another way, for a time that is clearly shorter."""
+    more, less = seen.shapes[than], seen.shapes[name]
+    return more.kind == "whole" != less.kind and less.held and less.worst < 0.6 * more.worst
 
 
 _HEADER = "X-Accel-Buffering: no"
@@ -56,6 +62,7 @@ _CURES = {
     "http2": "; over HTTP/2 they stream",
     "bulk-both": f"; with {_HEADER} and no-transform they stream",
     "large-both": f"; with {_HEADER} they stream",
+    "ndjson-both": f"; with {_HEADER} and no-transform they stream",
 }
 
 
@@ -88,6 +95,8 @@ def _name(seen: Seen, slow_name: str, fast_name: str) -> list[tuple[str, str]]:
 def _filled(faster: Shape) -> str:
     if faster.start:
         return f"in bulk the first {_bytes(faster.start)} come together, the rest as it is sent"
+    if faster.together < 1.4:
+        return "in bulk they stream, so it is bytes that are waited for"
     return f"in bulk they come in pieces of {_bytes(faster.size)}"
 
 
@@ -166,8 +175,10 @@ def _others_held(seen: Seen, advice: Advice, known: set[str]) -> list[Finding]:
         if not seen.held(variant) or (variant == "ndjson" and "compressed" in known):
             continue
         shape = seen.shapes[variant]
-        cure = seen.first_that_streams(f"{variant}-both") if variant in ("large", "bulk") else ""
+        cure = seen.first_that_streams(f"{variant}-both")
         mechanism = {"lag": "tail-lag", "whole": "whole-body"}.get(shape.kind) or _regular(shape)
+        if seen.observations[variant].encoding:
+            mechanism = "compressed"  # events of the other type stream through here, so it is not a plain buffer
         if mechanism not in known:
             known.add(mechanism)
             evidence = f"{seen.observations[variant].variant.says}: {_how(shape)}{_cured(cure)}"

@@ -165,7 +165,7 @@ def _start(grouped: Batches, delays: Sequence[float]) -> int:
     if first < 3 or len(delays) - first < 3 or delays[0] <= LATE or max(delays[:first]) > delays[0]:
         return 0
     rest = delays[first:]
-    as_sent = statistics.median(rest) < 0.2 * delays[0] and len(rest) < 1.4 * len(grouped.frames[1:])
+    as_sent = statistics.median(rest) < 0.2 * delays[0] and len(rest) < 2 * len(grouped.frames[1:])
     return grouped.sizes[0] if as_sent else 0
 
 

@@ -46,6 +46,22 @@ def pieces(size: int) -> Path:
     return path
 
 
+def first(size: int) -> Path:
+    """Give nothing until so many bytes are there, and from then on everything at once."""
+
+    def path(sent: Pairs, end: float) -> Pairs:
+        came, kept, full = [], 0, False
+        for at, count in sent:
+            kept += count
+            full = full or kept >= size
+            if full:
+                came.append((at, kept))
+                kept = 0
+        return [*came, (end, kept)] if kept else came
+
+    return path
+
+
 def timer(seconds: float) -> Path:
     """Give what is kept some time after the first byte of it."""
 

@@ -10,10 +10,12 @@ from streamkit.doctor.battery import HTTP2, SECOND_ROUND, VARIANTS, Asking, idle
 from streamkit.doctor.diagnosis import diagnose, verdict
 from streamkit.doctor.observation import Observation
 from tests.doctor.simulated import (
+    Pairs,
     Path,
     Proxy,
     battery,
     buffer,
+    first,
     jitter,
     observe,
     one_late,
@@ -45,6 +47,18 @@ def nginx_before_haproxy(asking: Asking) -> Observation:
     return observe(asking, timer(0.2) if "accel" in asking.probe.h else pieces(4096))
 
 
+def second_hop_in_beat(asking: Asking) -> Observation:
+    """Hold 900 bytes; what a header adds or takes is a frame more or less, and no second hop."""
+    return observe(asking, pieces(880 if "accel" in asking.probe.h else 960))
+
+
+def gzip_of_ndjson(asking: Asking) -> Observation:
+    """Compress NDJSON alone, as a list of types may say, unless both headers forbid it."""
+    held = asking.probe.kind == "ndjson" and not asking.probe.h
+    headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"} if held else None
+    return observe(asking, whole if held else through, headers=headers)
+
+
 # What stands in the way, the mechanisms that are errors, the verdict, and a line of the cure.
 CASES: dict[str, tuple[Proxy, set[str], str, str]] = {
     "nothing": (buffer(through), set(), "streams", ""),
@@ -58,6 +72,27 @@ CASES: dict[str, tuple[Proxy, set[str], str, str]] = {
         "X-Accel-Buffering: no",
     ),
     "64 KB": (buffer(pieces(65_536)), {"whole-body", "byte-quantum"}, "buffers", "response_buffers"),
+    "first 600 bytes": (buffer(first(600)), {"byte-quantum"}, "buffers", "response_buffers"),
+    "first 600 bytes, accel": (
+        buffer(first(600), cured_by=ACCEL),
+        {"byte-quantum"},
+        "buffers",
+        "X-Accel-Buffering: no",
+    ),
+    "first 600 bytes of gzip": (
+        buffer(first(600), for_gzip=True, encoding="gzip"),
+        {"compressed"},
+        "buffers",
+        "what is compressed",
+    ),
+    "first 4 KB": (buffer(first(4096)), {"whole-body", "byte-quantum"}, "buffers", "response_buffers"),
+    "first 16 KB": (buffer(first(16_384)), {"whole-body", "byte-quantum"}, "buffers", "response_buffers"),
+    "first 128 KB": (buffer(first(131_072)), {"whole-body", "byte-quantum"}, "buffers", "response_buffers"),
+    "128 KB": (buffer(pieces(131_072)), {"whole-body", "byte-quantum"}, "buffers", "response_buffers"),
+    "1.2 s": (buffer(timer(1.2)), {"time-quantum"}, "buffers", "http-no-delay"),
+    "2 s": (buffer(timer(2.0)), {"time-quantum"}, "buffers", "http-no-delay"),
+    "NDJSON compressed, both": (gzip_of_ndjson, {"compressed"}, "buffers", "no-transform"),
+    "a frame more or less": (second_hop_in_beat, {"whole-body", "byte-quantum"}, "buffers", "response_buffers"),
     "500 bytes": (buffer(pieces(500)), {"byte-quantum"}, "buffers", "proxy_buffering off"),
     "200 ms": (buffer(timer(0.2)), {"time-quantum"}, "buffers", "http-no-delay"),
     "1 s": (buffer(timer(1.0)), {"time-quantum"}, "buffers", "http-no-delay"),
@@ -152,6 +187,24 @@ def test_late_head_is_a_warning(cured: bool) -> None:
     assert [finding.mechanism for finding in findings] == ["streamed", "headers-late"]
     assert ("X-Accel-Buffering: no" in findings[1].cure) == cured
     assert verdict(findings) == "streams"
+
+
+@pytest.mark.parametrize("names", [("gzip", "ndjson"), ("ndjson", "ndjson-both")])
+def test_head_that_waits_for_a_compressor_is_a_warning(names: tuple[str, ...]) -> None:
+    """Asked without gzip it comes at once, so only who asks with gzip, or for another type, sees it."""
+    findings = diagnose(battery(lambda asking: observe(asking, head_waits=asking.variant.name in names)))
+    assert [finding.mechanism for finding in findings] == ["streamed", "headers-late"]
+    assert "compressor" in findings[1].suspect
+    assert verdict(findings) == "streams"
+
+
+def test_one_stall_at_the_start_is_no_buffer() -> None:
+    """What holds bulk for as long as small events holds by no number of bytes."""
+
+    def stalled(sent: Pairs, end: float) -> Pairs:
+        return [(max(at, 0.75), size) for at, size in sent]
+
+    assert verdict(diagnose(battery(buffer(stalled)))) == "streams"
 
 
 @pytest.mark.parametrize("stubborn", [True, False])

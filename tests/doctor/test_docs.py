@@ -39,4 +39,4 @@ def test_page_names_every_mechanism_request_and_verdict() -> None:
     asked = [*VARIANTS, HTTP2, *SECOND_ROUND, *idle_variants(1)]
     for name in (*MEANINGS, *EXIT_CODES, *(asking.variant.name for asking in asked)):
         assert f"`{name}`" in TEXT, name
-    assert len(VARIANTS) == 18  # "eighteen requests"
+    assert len(VARIANTS) == 19  # "nineteen requests"
