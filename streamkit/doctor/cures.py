@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from streamkit.doctor.observation import Finding, Observation, Severity
-from streamkit.doctor.products import CURES, SIGNS
+from streamkit.doctor.products import CURES, GZIP_BUT_STREAMS, SIGNS
 
 _HEADER = "X-Accel-Buffering: no"
 
@@ -29,7 +29,7 @@ _FAMILIES: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("held", "identity"): (
         "a compressor that unpacks again for clients without gzip, such as Varnish with do_gzip",
-        'if (beresp.http.Content-Type ~ "event-stream|ndjson") { set beresp.do_gzip = false; }',
+        GZIP_BUT_STREAMS,
     ),
     ("held", "http2"): (
         "a proxy that holds HTTP/1.1 alone; browsers use HTTP/2 here",
@@ -42,12 +42,13 @@ _FAMILIES: dict[tuple[str, str], tuple[str, str]] = {
     ("whole-body", ""): (
         "a proxy that stores the whole answer before it sends it, and obeys no header",
         "# the product is not known; where it is one of these:\n"
-        "proxy_buffering off;                          # nginx; and no proxy_ignore_headers X-Accel-Buffering\n"
-        "proxy_pass_header X-Accel-Buffering;          # an nginx behind an nginx, on the inner one\n"
-        "server.stream-response-body = 1               # lighttpd\n"
-        "set beresp.do_stream = true;                  # Varnish, Fastly; and no do_esi\n"
-        "# Traefik: no buffering middleware; Caddy: no response_buffers; HAProxy: no wait-for-body\n"
-        "# Envoy: no filter that reads the body; API Gateway: responseTransferMode STREAM",
+        "# nginx, without proxy_ignore_headers X-Accel-Buffering\nproxy_buffering off;\n"
+        "# an nginx behind an nginx: the inner one\nproxy_pass_header X-Accel-Buffering;\n"
+        "# lighttpd\nserver.stream-response-body = 1\n"
+        "# Varnish, Fastly; without do_esi\nset beresp.do_stream = true;\n"
+        "# Traefik: no buffering middleware\n# Caddy: no response_buffers\n# HAProxy: no wait-for-body\n"
+        "# Envoy: no filter that reads it all, as Lua's body() does\n"
+        "# API Gateway: responseTransferMode STREAM",
     ),
     ("byte-quantum", ""): (
         "a proxy that fills a buffer before it sends, and obeys no header",
@@ -72,8 +73,7 @@ _FAMILIES: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("compressed", "identity"): (
         "a compressor that obeys neither header, such as Varnish do_gzip or Traffic Server's compress",
-        "# leave text/event-stream and application/x-ndjson out of what is compressed; Varnish:\n"
-        'if (beresp.http.Content-Type ~ "event-stream|ndjson") { set beresp.do_gzip = false; }',
+        "# leave text/event-stream and application/x-ndjson out of what is compressed; Varnish:\n" + GZIP_BUT_STREAMS,
     ),
     ("compressed", ""): (
         "a compressor that no header switches off",
@@ -108,7 +108,10 @@ _FAMILIES: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("total-cut", ""): (
         "a limit on the whole time of a request; a keepalive does not help",
-        "# Envoy, on the route\ntimeout: 0s\n# others: raise the request time-out; and let clients resume, by id:",
+        "# Envoy, on the route\ntimeout: 0s\n"
+        "# Traefik, of the entry point, under respondingTimeouts\nwriteTimeout: 0s\n"
+        "# Caddy: no timeouts { write … } of the server\n"
+        "# others: raise the request time-out; and let clients resume, by id",
     ),
     ("truncated-clean", ""): (
         "a hop that speaks HTTP/1.0 to the server, or a server that cannot show a cut",

@@ -36,10 +36,11 @@ SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 _NGINX = (
-    "proxy_buffering off;\n# and no proxy_ignore_headers X-Accel-Buffering; behind another nginx, on the inner one:\n"
+    "proxy_buffering off;\n# and no proxy_ignore_headers X-Accel-Buffering\n"
+    "# behind another nginx: on the inner one\nproxy_pass_header X-Accel-Buffering;"
 )
-_NGINX += "proxy_pass_header X-Accel-Buffering;"
 _VARNISH = "set beresp.do_stream = true;\nset beresp.do_esi = false;"
+GZIP_BUT_STREAMS = 'if (beresp.http.Content-Type !~ "event-stream|ndjson") {\n    set beresp.do_gzip = true;\n}'
 _LIGHTTPD = "server.stream-response-body = 1"
 _FASTLY = "set beresp.do_stream = true;"
 _CADDY = "reverse_proxy app:8000 { } # without response_buffers and buffer_responses"
@@ -62,7 +63,7 @@ CURES: dict[tuple[str, str], str] = {
     ("lighttpd", "idle-cut"): '# in the backend of proxy.server\n"read-timeout" => 3600',
     ("Varnish", "whole-body"): _VARNISH,
     ("Varnish", "byte-quantum"): _VARNISH,
-    ("Varnish", "compressed"): "set beresp.do_gzip = false; # in vcl_backend_response, for the types of streams",
+    ("Varnish", "compressed"): f"# in vcl_backend_response\n{GZIP_BUT_STREAMS}",
     ("Varnish", "replayed"): "return (pass); # in vcl_recv, for the path of the stream",
     ("Varnish", "idle-cut"): ".between_bytes_timeout = 1h; # of the backend; the default is 60 s",
     ("Caddy", "whole-body"): _CADDY,

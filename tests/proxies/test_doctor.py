@@ -2,16 +2,20 @@
 
 The table of `setups` says what a stream meets, asked for with gzip; the doctor asks without it too. So the words are
 the same, but for two: of frames of 5 KB that a buffer of 4 KB cuts, the table sees the tail, the doctor the buffer; and
-what holds with gzip alone the doctor calls `compressed`. Each setup is examined once, and several tests read the result.
+what holds with gzip alone the doctor calls `compressed`. Each setup is examined once, for several tests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
+import pickle
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,7 +65,7 @@ CURES: dict[str, tuple[str, bool]] = {
     "envoy-whole-body-filter": ("body()", False),
     "haproxy-default": ("option http-no-delay", True),
     "haproxy-wait-for-body": ("wait-for-body", False),
-    "varnish-gzip": ("set beresp.do_gzip = false;", True),
+    "varnish-gzip": ('if (beresp.http.Content-Type !~ "event-stream|ndjson") {', True),
     "lighttpd-default": ("server.stream-response-body = 1", True),
 }
 
@@ -117,12 +121,15 @@ def agrees(name: str, found: Diagnosis) -> bool:
 
 
 class Probes:
-    """Servers of the probe, one of each kind that is asked for, and what was found through the proxies before them."""
+    """Servers of the probe, one of each kind that is asked for, and what was found through the proxies before them.
 
-    def __init__(self) -> None:
+    What was found stands in files: the tests of one setup may run in several processes.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self._stack = ExitStack()
         self._servers: dict[str, Server] = {}
-        self._found: dict[str, Diagnosis] = {}
+        self._folder = folder
 
     @contextmanager
     def behind(self, name: str) -> Iterator[str]:
@@ -132,13 +139,22 @@ class Probes:
 
     def examine(self, name: str) -> Diagnosis:
         """Examine a setup, where that was not done before."""
-        if name not in self._found:
-            with self.behind(name) as url:
-                for _ in range(LOOKS):
-                    self._found[name] = look(url, idle=IDLE if SETUPS[name].cuts else 0.0)
-                    if agrees(name, self._found[name]):
-                        break
-        return self._found[name]
+        with (self._folder / f"{name}.pickle").open("ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if file.tell() == 0:
+                pickle.dump(self._look(name), file)
+                file.flush()
+            file.seek(0)
+            found: Diagnosis = pickle.load(file)
+            return found
+
+    def _look(self, name: str) -> Diagnosis:
+        with self.behind(name) as url:
+            for _ in range(LOOKS):
+                found = look(url, idle=IDLE if SETUPS[name].cuts else 0.0)
+                if agrees(name, found):
+                    break
+            return found
 
     def stop(self) -> None:
         """End the servers."""
@@ -160,9 +176,10 @@ def look(url: str, idle: float = 0.0) -> Diagnosis:
 
 
 @pytest.fixture(scope="session")
-def probes() -> Iterator[Probes]:
-    """Keep what was found for all tests of this process."""
-    probes = Probes()
+def probes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probes]:
+    """Keep what was found, for all tests of this run."""
+    folder = tmp_path_factory.getbasetemp()
+    probes = Probes(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
     yield probes
     probes.stop()
 
@@ -234,7 +251,7 @@ def test_headers_that_name_products_decide_nothing(probes: Probes, name: str) ->
 
 @only(*CURES)
 def test_cure_names_the_line_by_which_the_pages_cure(probes: Probes, name: str) -> None:
-    """Whether the product is known by its headers or not, the line is shown that makes the difference between two files."""
+    """Known by its headers or not, the line is shown by which the two files differ: what cures, and what is cured."""
     from streamkit.doctor.diagnosis import diagnose
 
     line, added = CURES[name]
