@@ -30,7 +30,7 @@ PYTHON = [code for language, code in BLOCKS if language == "python"]
 GENERATOR, FLASK, DJANGO, FASTAPI, OPTIONS, MIDDLEWARE, RESUME, CHANNELS = PYTHON
 (WIRE,) = [code for language, code in BLOCKS if language == "http"]
 (PAGE,) = [code for language, code in BLOCKS if language == "html"]
-INSTALL, COMMANDS = [code for language, code in BLOCKS if language == "sh"]
+INSTALL, DOCTOR, COMMANDS = [code for language, code in BLOCKS if language == "sh"]
 OPTIONS_IMPORTS = "\n".join(line for line in OPTIONS.splitlines() if line.startswith("from "))
 
 HEAD, _, BODY = WIRE.partition("\n\n")
@@ -52,7 +52,10 @@ def without_keepalive(body: bytes) -> bytes:
 
 def test_languages_of_the_blocks_are_those_that_are_run() -> None:
     """A block of another kind would not be looked at."""
-    assert [language for language, _ in BLOCKS] == ["sh", *["python"] * 4, "html", "http", *["python"] * 4, "sh"]
+    assert [language for language, _ in BLOCKS] == [
+        *("sh", *["python"] * 4, "html", "http", *["python"] * 4),
+        *("sh", "text", "sh"),  # of the doctor; tests/proxies/test_doctor.py runs its command
+    ]
 
 
 @pytest.mark.parametrize("block", [FLASK, DJANGO, FASTAPI], ids=["flask", "django", "fastapi"])
@@ -198,6 +201,15 @@ def test_install_line_names_the_distribution() -> None:
     for extra, name in {"flask": "Flask", "django": "Django", "fastapi": "FastAPI", "starlette": "Starlette"}.items():
         version = project["optional-dependencies"][extra][0].partition(">=")[2]
         assert f"{name} {version.removesuffix('.0')}" in TEXT
+
+
+def test_command_of_the_doctor_is_installed_by_its_extra() -> None:
+    """The extra and the command are those of pyproject.toml; what it prints is compared in tests/proxies."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    install, command = DOCTOR.splitlines()
+    assert install == f'pip install "{project["name"]}[cli]"'
+    assert "cli" in project["optional-dependencies"]
+    assert command.split()[0] in project["scripts"]
 
 
 @pytest.mark.parametrize("command", COMMANDS.splitlines())

@@ -110,7 +110,7 @@ _FAMILIES: dict[tuple[str, str], tuple[str, str]] = {
         "a limit on the whole time of a request; a keepalive does not help",
         "# Envoy, on the route\ntimeout: 0s\n"
         "# Traefik, of the entry point, under respondingTimeouts\nwriteTimeout: 0s\n"
-        "# Caddy: no timeouts { write … } of the server\n"
+        "# Caddy, in the timeouts of servers\nwrite 0\n"
         "# others: raise the request time-out; and let clients resume, by id",
     ),
     ("truncated-clean", ""): (

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import pickle
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -25,7 +26,7 @@ from tests.proxies.running import cases, configuration, open_proxy
 from tests.proxies.setup import LIMIT, Setup
 from tests.proxies.setups import SETUPS
 from tests.rig.requirements import needs
-from tests.rig.servers import SERVERS, Server
+from tests.rig.servers import ROOT, SERVERS, Server
 
 if TYPE_CHECKING:
     from streamkit.doctor.examine import Diagnosis
@@ -56,7 +57,7 @@ CURES: dict[str, tuple[str, bool]] = {
     "nginx-behind-caddy": ("@rest not path /ndjson\nencode @rest", True),
     "caddy-encode": ("@rest not path /ndjson\nencode @rest", True),
     "caddy-response-buffers": ("response_buffers", False),
-    "caddy-write-timeout": ("write", False),
+    "caddy-write-timeout": ("write 0", True),
     "traefik-compress": ("rule: Path(`/sse`) || Path(`/ndjson`)", True),
     "traefik-compress-excluded": ("rule: Path(`/sse`) || Path(`/ndjson`)", True),
     "traefik-buffering": ("buffering", False),
@@ -314,3 +315,25 @@ def test_command_says_the_same(probes: Probes, name: str, options: tuple[str, ..
     mechanisms = {finding["mechanism"] for finding in report["findings"]}
     wanted = SETUPS[name].mechanism
     assert (wanted in mechanisms, done.code, done.err) == (True, code, "")
+
+
+def _without_measures(text: str) -> list[str]:
+    """Return the lines of a report without what differs from run to run: numbers, and when events came."""
+    plain = re.sub(r"[\u2581-\u2588]", " ", re.sub(r"\d+(\.\d+)?", "N", text))
+    return [" ".join(line.split()) for line in plain.splitlines() if line.strip()]
+
+
+@only("nginx-behind-nginx")
+def test_readme_shows_what_the_terminal_shows(probes: Probes, name: str) -> None:
+    """Every line of it, in its order; where it says so, lines are left out."""
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    with probes.behind(name) as url:
+        address = url.removesuffix(PATH) + "/__stream_probe"
+        for _ in range(LOOKS):
+            printed = _without_measures(run("doctor", address, columns=100).out.replace(address, "ADDRESS"))
+            wanted = _without_measures(re.sub(r"http\S+", "ADDRESS", shown).replace("[...]\n", ""))
+            lines = iter(printed)
+            if all(line in lines for line in wanted):
+                break
+        else:
+            pytest.fail("\n".join(printed))
