@@ -26,6 +26,7 @@ class Hold:
     """Lets everything through; what a subclass keeps, it gives when the time is up, or at the end."""
 
     patience: float | None = None  # seconds after the first byte kept, when everything goes
+    keeps_head = False  # until there is a byte of the body to send
 
     def take(self, data: bytes) -> bytes:
         """Take what came; return what goes on now."""
@@ -38,6 +39,8 @@ class Hold:
 
 class Whole(Hold):
     """Stores the whole body."""
+
+    keeps_head = True
 
     def __init__(self) -> None:
         self.kept = b""
@@ -91,6 +94,7 @@ class Gzip(Hold):
     def __init__(self, *, flush: bool = False, least: int = 0) -> None:
         self._zip = zlib.compressobj(wbits=31)
         self._flush, self._least = flush, least
+        self.keeps_head = not (flush or least)
 
     def take(self, data: bytes) -> bytes:
         """Return what the compressor lets go."""
@@ -237,7 +241,7 @@ class _Answer:
 
     def run(self) -> None:
         """Send the answer on until it ends, or is cut."""
-        if not self._ways.head_waits and type(self._hold) is Hold:
+        if not self._ways.head_waits and not self._hold.keeps_head:
             self._send(b"")
         pieces: queue.Queue[bytes | None] = queue.Queue()
         threading.Thread(target=self._read, args=(pieces,), daemon=True).start()
