@@ -80,7 +80,7 @@ def _name(seen: Seen, slow_name: str, fast_name: str) -> list[tuple[str, str]]:
     whole = "whole-body", f"{slow.frames} small events came all at once, the first {_ms(slow.worst)} late"
     for name in ("huge", fast_name):
         faster = seen.shape(name)
-        if faster is None or faster.kind == "whole" or (faster.kind == "unclear" and faster.together < 1.4):
+        if faster is None or faster.kind not in ("batched", "streamed"):
             continue
         # What holds in bulk as long counts seconds; what lets more bytes go sooner counts bytes.
         if faster.worst >= 0.6 * slow.worst:

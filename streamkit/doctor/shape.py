@@ -26,6 +26,7 @@ Kind = Literal["whole", "lag", "batched", "unclear", "streamed", "few"]
 TOGETHER = 0.005  # frames that come within 5 ms of each other come together
 LATE = 0.06  # what a reader does not see is no complaint
 WHOLE = 0.85  # of the span, for "nearly all were sent"
+BURST = 0.2  # of the span, in which all that was kept arrives
 ENOUGH = 4  # frames
 
 
@@ -147,7 +148,9 @@ def shape(seen: Observation) -> Shape:
     middle = statistics.median(delays[:-1])
     together = len(stamped) / max(1, len(grouped.frames))
     kind: Kind = "streamed"
-    if delays[0] >= WHOLE * span and delays[0] > LATE:
+    # A thin line, or a busy machine, takes a while to bring what was kept: still far less than it took to send.
+    burst = stamped[-1][0] - stamped[0][0] <= BURST * span
+    if delays[0] > LATE and (burst or delays[0] >= WHOLE * span):
         kind = "whole"
     elif together < 1.5 and middle > LATE and 0.7 * gap <= middle <= 1.6 * gap and _one_late(delays, gap):
         kind = "lag"

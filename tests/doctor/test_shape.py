@@ -76,6 +76,16 @@ def test_hiccup_of_the_last_frame_hides_no_lag() -> None:
     assert shape(observe(ASKED["large"], path)).kind == "lag"
 
 
+def test_body_that_takes_a_while_to_come_is_whole_all_the_same() -> None:
+    """All of it was kept to the end, and then a busy machine took a while to read it."""
+
+    def path(sent: Pairs, end: float) -> Pairs:
+        return [(end + 0.19 * (at - sent[0][0]), size) for at, size in sent]
+
+    assert shape(observe(ASKED["huge"], path)).kind == "whole"
+    assert shape(observe(ASKED["plain"], path)).kind == "whole"
+
+
 def test_three_frames_are_too_few() -> None:
     """What is cut after its third frame is not judged."""
     assert shape(observe(ASKED["plain"], stop=0.5)).kind == "few"
