@@ -31,7 +31,11 @@ def open_files():
     return [name for name in found if "log.db" in name]
 
 def payloads(log, channel="a"):
-    return [entry.payload for entry in log.page(channel, None, 10_000).entries]
+    found, at = [], None
+    while entries := log.page(channel, at, 10_000).entries:
+        found += [entry.payload for entry in entries]
+        at = entries[-1].position
+    return found
 """
 
 
@@ -94,7 +98,7 @@ def test_fork_waits_for_threads_that_use_the_file(tmp_path: Path) -> None:
     """Threads append all the while; no fork has the file open, and no entry is lost or stored twice."""
     out, err = run(
         """
-        log = SQLiteLog(path, timeout=20)
+        log = SQLiteLog(path, timeout=20, max_events=10**6, max_bytes=2**30)
         stop = threading.Event()
         counts = [0, 0, 0]
         def work(number):
