@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from streamkit._engine.bodies import discard
@@ -115,7 +116,8 @@ class Producer:
         self._task = self.loop.create_task(self._run(), context=context)
         self._watching = self.loop.create_task(self._watch())
         self._task.add_done_callback(self._ended)
-        self._setting.log.watch(self.channel, self._told)
+        with suppress(RuntimeError):  # no thread can be had, as when the interpreter is leaving: renewals look as well
+            self._setting.log.watch(self.channel, self._told)
         register().listeners.add(self.drain)
         if register().leaving:
             self.drain()

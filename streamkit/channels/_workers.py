@@ -6,6 +6,7 @@ They are the system's own, also where gevent has replaced `threading`; started a
 from __future__ import annotations
 
 import asyncio
+import threading
 from _queue import Empty, SimpleQueue  # queue's own, which gevent does not replace
 from collections.abc import Callable
 from time import monotonic
@@ -42,8 +43,13 @@ class _Pool:
         except BaseException:
             with self._lock:
                 self._threads -= 1
-                if self._threads == 0:
-                    raise
+                if self._threads:
+                    return
+            if threading.main_thread().is_alive():
+                raise
+            # The interpreter is leaving, and since 3.12 it starts no thread then: the caller waits for nothing else.
+            while not self._jobs.empty():
+                self._jobs.get()()
 
     def _work(self) -> None:
         while True:

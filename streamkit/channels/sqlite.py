@@ -257,8 +257,9 @@ class SQLiteLog(Log):
         here = self._here.here()
         with self._lock:
             if here.poller is None and self._watched():
-                here.poller = Poller(self._connect(), self._tell, self._watched, self._tend, self._clock)
-                here.poller.start()
+                poller = Poller(self._connect(), self._tell, self._watched, self._tend, self._clock)
+                poller.start()
+                here.poller = poller
             return here.poller
 
     def _tend(self, connection: sqlite3.Connection) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from streamkit.channels import Detached, SQLiteLog
+from streamkit.errors import LogUnavailableError
 from tests.channels.processes import WHOLE, heard, process, read_all, tell
 from tests.channels.streams import LOST, Fed, read, until
 
@@ -64,6 +65,20 @@ def test_killed_producer_is_told_as_lost(tmp_path: Path) -> None:
         asyncio.run(main(running))
 
 
+def stop_between_transactions(running: subprocess.Popen[str], path: Path) -> None:
+    """Stop a process where it does not have the file locked, which would keep everybody else waiting."""
+    probe = SQLiteLog(path, timeout=0.5)
+    while True:
+        running.send_signal(signal.SIGSTOP)
+        try:
+            probe.hold("probe", "test", 1)
+        except LogUnavailableError:
+            running.send_signal(signal.SIGCONT)
+        else:
+            probe.close()
+            return
+
+
 def test_producer_that_was_paused_for_longer_than_its_lease_is_stopped(tmp_path: Path) -> None:
     """It writes nothing behind the end that others have recorded, and closes its source."""
     path = tmp_path / "log.db"
@@ -87,8 +102,10 @@ def test_producer_that_was_paused_for_longer_than_its_lease_is_stopped(tmp_path:
     async def pause(running: subprocess.Popen[str]) -> list[int]:
         detached = Detached(SQLiteLog(path), lease=1)
         keys = ("ticking", "silent")
-        running.send_signal(signal.SIGSTOP)
         async with asyncio.timeout(20):
+            while detached.log.page("detached:silent", None, 0).head.offset < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            stop_between_transactions(running, path)
             while {(await detached.status(key)).state for key in keys} != {"lost"}:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         heads = [detached.log.page(f"detached:{key}", None, 0).head for key in keys]

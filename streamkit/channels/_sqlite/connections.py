@@ -56,6 +56,11 @@ class _Slot:
         """Close it, or have whoever uses it do so."""
         self.stale = True
         if self.busy.acquire(blocking=False):
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection, never while another thread forks."""
+        with _no_fork:
             self.connection.close()
 
 
@@ -78,7 +83,8 @@ class Connections:
         self.pid = os.getpid()
         _guard_forks()
         _leave_to_parent()
-        _everywhere[id(self)] = ref(self, functools.partial(_forget, id(self)))
+        with _no_fork:
+            _everywhere[id(self)] = ref(self, functools.partial(_forget, id(self)))
 
     @contextmanager
     def use(self, operation: str) -> Iterator[sqlite3.Connection]:
@@ -158,11 +164,14 @@ class Connections:
             slot.give_back()  # to be tried again
             raise
         slot.stale = True
-        slot.connection.close()
+        slot.close()
 
 
 # -- around a fork -----------------------------------------------------------------------------------------------
 
+# Held while a thread forks. SQLite has locks of its own, and a child whose parent was inside one would wait for ever:
+# so what was there before is closed first, and nothing begins meanwhile.
+_no_fork = new_lock()
 _everywhere: dict[int, ref[Connections]] = {}
 _closed: list[ExitStack] = []
 _inherited: list[object] = []
@@ -185,6 +194,7 @@ def _guard_forks() -> None:
 
 
 def _before_fork() -> None:
+    _no_fork.__enter__()
     stack = ExitStack()
     for connections in _all():
         stack.enter_context(connections.closed())
@@ -193,9 +203,11 @@ def _before_fork() -> None:
 
 def _after_in_parent() -> None:
     _closed.pop().close()
+    _no_fork.__exit__(None, None, None)
 
 
 def _after_in_child() -> None:
+    _no_fork.__exit__(None, None, None)  # by the thread that has forked, the only one that is left
     _inherited.extend(_closed)
     _closed.clear()
     _leave_to_parent()
