@@ -21,7 +21,7 @@ from streamkit.channels._history import View, begin, fence, follow, is_behind
 from streamkit.channels._log import PAGE_BYTES, Appended, Log, Tell
 from streamkit.channels._position import Position
 from streamkit.channels._sqlite import rows
-from streamkit.channels._sqlite.connections import Connections
+from streamkit.channels._sqlite.connections import Connections, no_fork
 from streamkit.channels._sqlite.opening import transaction
 from streamkit.channels._sqlite.poller import Poller
 from streamkit.errors import LogFullError, SealedError
@@ -255,7 +255,7 @@ class SQLiteLog(Log):
     def _poller(self) -> Poller | None:
         """Return the poller of this process; None where nobody watches."""
         here = self._here.here()
-        with self._lock:
+        with no_fork, self._lock:
             if here.poller is None and self._watched():
                 poller = Poller(self._connect(), self._tell, self._watched, self._tend, self._clock)
                 poller.start()

@@ -132,6 +132,36 @@ def test_fork_waits_for_threads_that_use_the_file(tmp_path: Path) -> None:
     assert (out, err) == ("fine\n", "")
 
 
+def test_fork_waits_for_threads_that_open_and_close_the_file(tmp_path: Path) -> None:
+    """No child finds a lock inside SQLite that a thread of its parent had taken, and will never give back."""
+    out, err = run(
+        """
+        SQLiteLog(path).append("a", b"parent")
+        stop = threading.Event()
+        def work():
+            while not stop.is_set():
+                log = SQLiteLog(path, timeout=20)
+                log.exists("a")
+                log.close()
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for number in range(40):
+            pid = os.fork()
+            if pid == 0:
+                assert SQLiteLog(path).exists("a")
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+        print("fine")
+        """,
+        tmp_path / "log.db",
+    )
+    assert (out, err) == ("fine\n", "")
+
+
 def test_fork_that_python_does_not_hear_of_is_warned_of(tmp_path: Path) -> None:
     """As uWSGI forks: nobody could close the file before. What was copied stays as it is, closed by nobody."""
     out, err = run(

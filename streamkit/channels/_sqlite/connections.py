@@ -60,7 +60,7 @@ class _Slot:
 
     def close(self) -> None:
         """Close the connection, never while another thread forks."""
-        with _no_fork:
+        with no_fork:
             self.connection.close()
 
 
@@ -83,7 +83,7 @@ class Connections:
         self.pid = os.getpid()
         _guard_forks()
         _leave_to_parent()
-        with _no_fork:
+        with no_fork:
             _everywhere[id(self)] = ref(self, functools.partial(_forget, id(self)))
 
     @contextmanager
@@ -109,7 +109,7 @@ class Connections:
 
     def close(self) -> None:
         """Close all that are not in use, and the others when they are given back; a later use opens new ones."""
-        with self._lock:
+        with no_fork, self._lock:
             for slot in self._slots:
                 slot.close_once_free()
             self._slots = []
@@ -131,7 +131,7 @@ class Connections:
             yield
 
     def _take(self) -> _Slot:
-        with self._lock:
+        with no_fork, self._lock:
             self._slots = [slot for slot in self._slots if not slot.stale]
             file = identity(self._path) if self._slots else None
             for slot in self._slots:
@@ -170,8 +170,8 @@ class Connections:
 # -- around a fork -----------------------------------------------------------------------------------------------
 
 # Held while a thread forks. SQLite has locks of its own, and a child whose parent was inside one would wait for ever:
-# so what was there before is closed first, and nothing begins meanwhile.
-_no_fork = new_lock()
+# so what was there before is closed first, and nothing begins meanwhile. Taken before any other lock.
+no_fork = new_lock()
 _everywhere: dict[int, ref[Connections]] = {}
 _closed: list[ExitStack] = []
 _inherited: list[object] = []
@@ -194,7 +194,7 @@ def _guard_forks() -> None:
 
 
 def _before_fork() -> None:
-    _no_fork.__enter__()
+    no_fork.__enter__()
     stack = ExitStack()
     for connections in _all():
         stack.enter_context(connections.closed())
@@ -203,11 +203,11 @@ def _before_fork() -> None:
 
 def _after_in_parent() -> None:
     _closed.pop().close()
-    _no_fork.__exit__(None, None, None)
+    no_fork.__exit__(None, None, None)
 
 
 def _after_in_child() -> None:
-    _no_fork.__exit__(None, None, None)  # by the thread that has forked, the only one that is left
+    no_fork.__exit__(None, None, None)  # by the thread that has forked, the only one that is left
     _inherited.extend(_closed)
     _closed.clear()
     _leave_to_parent()
