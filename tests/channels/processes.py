@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,14 @@ def heard(running: subprocess.Popen[str]) -> str:
     """Return the next line that a process says; pytest's timeout bounds the wait."""
     assert running.stdout is not None
     return running.stdout.readline().strip()
+
+
+def wait_until_stored(path: Path, key: str, entries: int = 2) -> None:
+    """Wait until a stream has so many entries, its first among them, which nobody sees; pytest's timeout bounds it."""
+    log = SQLiteLog(path)
+    while log.page(f"detached:{key}", None, 0).head.offset < entries:
+        time.sleep(0.01)
+    log.close()
 
 
 def tell(running: subprocess.Popen[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streamkit.channels import Detached, SQLiteLog
 from streamkit.errors import LogUnavailableError
-from tests.channels.processes import WHOLE, heard, process, read_all, tell
+from tests.channels.processes import WHOLE, heard, process, read_all, tell, wait_until_stored
 from tests.channels.streams import LOST, Fed, read, until
 
 
@@ -62,6 +62,7 @@ def test_killed_producer_is_told_as_lost(tmp_path: Path) -> None:
 
     with process(path, code) as running:
         assert heard(running) == "ready"
+        wait_until_stored(path, "k")
         asyncio.run(main(running))
 
 
@@ -103,8 +104,6 @@ def test_producer_that_was_paused_for_longer_than_its_lease_is_stopped(tmp_path:
         detached = Detached(SQLiteLog(path), lease=1)
         keys = ("ticking", "silent")
         async with asyncio.timeout(20):
-            while detached.log.page("detached:silent", None, 0).head.offset < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
             stop_between_transactions(running, path)
             while {(await detached.status(key)).state for key in keys} != {"lost"}:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -118,6 +117,7 @@ def test_producer_that_was_paused_for_longer_than_its_lease_is_stopped(tmp_path:
 
     with process(path, code) as running:
         assert heard(running) == "ready"
+        wait_until_stored(path, "silent")
         assert asyncio.run(pause(running))[1] == 3
 
 
@@ -135,6 +135,7 @@ def test_cancel_of_another_process_ends_a_silent_source(tmp_path: Path) -> None:
     log = SQLiteLog(path)
     with process(path, code) as running:
         assert heard(running) == "ready"
+        wait_until_stored(path, "k")
         assert Detached(log).cancel_sync("k")
         assert sorted([heard(running), heard(running)]) == ["[None, 'cancelled']", "closed"]
         assert running.wait(10) == 0
