@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
@@ -258,7 +259,12 @@ class SQLiteLog(Log):
         with no_fork, self._lock:
             if here.poller is None and self._watched():
                 poller = Poller(self._connect(), self._tell, self._watched, self._tend, self._clock)
-                poller.start()
+                try:
+                    poller.start()
+                except RuntimeError:
+                    if threading.main_thread().is_alive():
+                        raise
+                    return None  # the interpreter is leaving, and since 3.12 starts no thread then
                 here.poller = poller
             return here.poller
 
