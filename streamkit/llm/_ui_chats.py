@@ -1,0 +1,177 @@
+"""The answers of chats, each a detached stream, found by the id of their chat: what `useChat` resumes and stops by.
+
+Which answer is the last of a chat is an entry of a channel of the chat's own, in the log that has the answers. So every
+process that shares the log finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from streamkit._engine.bodies import discard
+from streamkit._engine.stream import Stream
+from streamkit.channels._channels import Channels
+from streamkit.channels._entry import read_payload, write_payload
+from streamkit.channels._position import check_channel
+from streamkit.llm._flow import run
+from streamkit.llm._ui_machine import UIMessage
+from streamkit.llm._ui_resume import attach
+from streamkit.sse import Event
+
+if TYPE_CHECKING:
+    from streamkit._engine.source import Source
+    from streamkit.channels import Detached, Status
+
+PREFIX = "chat:"
+MAX_ID = 250
+
+
+class Chats:
+    """The answers of chats, which go on without a reader and are found again.
+
+        chats = ui_messages.Chats(Detached(SQLiteLog("chats.db")))
+
+        POST   /api/chat              EventStreamResponse(await chats.start(id, tokens(prompt)), headers=HEADERS)
+        GET    /api/chat/ID/stream    answer = await chats.resume(id); 204 where it is None
+        DELETE /api/chat/ID/stream    await chats.stop(id)
+
+    One chat has one answer at a time. The id of a chat comes from the client and grants nothing: whether this user may
+    read that chat, the view has to ask.
+
+    Args:
+        streams: What runs the answers. Their keys are the ids of the messages.
+        cursor: Send cursors, as `attach` does, for clients with `resumeStreamIsReplay: false`.
+        error_text: As in `stream`.
+    """
+
+    def __init__(
+        self, streams: Detached, *, cursor: bool = False, error_text: Callable[[Exception], str] | None = None
+    ) -> None:
+        self.streams = streams
+        self._channels = Channels(streams.log)
+        self._cursor = cursor
+        self._error_text = error_text
+
+    async def start(self, chat_id: str, parts: object, *, message_id: str | None = None) -> AsyncGenerator[Event, None]:
+        """Start the answer to a chat's last message, and return it for the response to the POST.
+
+        The answer before it, where it still runs, is stopped, since nobody could find it any more. Where there is an
+        answer of this message id already, as when a request was sent twice, that one is returned.
+
+        Args:
+            chat_id: What the client sends as `id`: 1 to 250 bytes in UTF-8.
+            parts: Strings and dicts, as for `stream`. They are run as by `Detached.start`, and closed where they are not.
+            message_id: Of the answer, which is its key in `streams`; made here where there is none.
+
+        Raises:
+            ValueError: The chat's id or the message's cannot be used.
+            TypeError: `parts` cannot be streamed.
+            LogUnavailableError: The log did not answer within its timeout; the answer may run, and nobody finds it.
+        """
+        key, channel, source = self._prepared(chat_id, parts, message_id)
+        if await self.streams.start(key, source):
+            before = await self._channels.call(lambda: self._follow(channel, key))
+            if before is not None:
+                await self.streams.cancel(before)
+        return self._answer(key)
+
+    def start_sync(self, chat_id: str, parts: object, *, message_id: str | None = None) -> AsyncGenerator[Event, None]:
+        """Do what `start` does, from sync code; RuntimeError on a running event loop."""
+        key, channel, source = self._prepared(chat_id, parts, message_id)
+        if self.streams.start_sync(key, source):
+            before = self._follow(channel, key)
+            if before is not None:
+                self.streams.cancel_sync(before)
+        return self._answer(key)
+
+    async def resume(
+        self, chat_id: str, after: str | None = None, *, saved: str | None = None
+    ) -> AsyncGenerator[Event, None] | None:
+        """Return the last answer of a chat, from its start, also where it has ended; None where 204 is to be sent.
+
+        That is where the chat has no answer, or its log has forgotten it; where it has ended and `after` says that the
+        client has seen that; and where it has ended and `saved` is its id. An answer that has ended is sent all the same
+        to a client that says neither: whoever was cut off in the middle of it would take 204 for its end.
+
+        Args:
+            chat_id: From the path of the request.
+            after: The cursor that the client gave, if it did; see `attach`.
+            saved: The id of the last message that your database has of this chat, for pages that are rendered from it.
+
+        Raises:
+            ValueError: The chat's id cannot be used.
+            LogUnavailableError: The log did not answer within its timeout.
+        """
+        channel = channel_of(chat_id)
+        key = await self._channels.call(lambda: self._last(channel))
+        if key is None or _is_idle(await self.streams.status(key, after), is_saved=key == saved):
+            return None
+        return self._answer(key, after)
+
+    def resume_sync(
+        self, chat_id: str, after: str | None = None, *, saved: str | None = None
+    ) -> AsyncGenerator[Event, None] | None:
+        """Do what `resume` does, from sync code; RuntimeError on a running event loop."""
+        key = self._last(channel_of(chat_id))
+        if key is None or _is_idle(self.streams.status_sync(key, after), is_saved=key == saved):
+            return None
+        return self._answer(key, after)
+
+    async def stop(self, chat_id: str) -> bool:
+        """End the last answer of a chat for all its readers, who get an `abort` part; return whether it was running.
+
+        `useChat`'s own `stop()` only closes its connection.
+        """
+        channel = channel_of(chat_id)
+        key = await self._channels.call(lambda: self._last(channel))
+        return key is not None and await self.streams.cancel(key)
+
+    def stop_sync(self, chat_id: str) -> bool:
+        """Do what `stop` does, from sync code; RuntimeError on a running event loop."""
+        key = self._last(channel_of(chat_id))
+        return key is not None and self.streams.cancel_sync(key)
+
+    def _prepared(self, chat_id: object, parts: object, message_id: str | None) -> tuple[str, str, Source]:
+        key = uuid4().hex if message_id is None else message_id
+        source = run(UIMessage(key, self._error_text), parts)
+        try:
+            return key, channel_of(chat_id), source
+        except BaseException:
+            discard(Stream(source))
+            raise
+
+    def _answer(self, key: str, after: str | None = None) -> AsyncGenerator[Event, None]:
+        return attach(self.streams, key, after, cursor=self._cursor)
+
+    def _follow(self, channel: str, key: str) -> str | None:
+        """Make an answer the last of its chat; return which was it before."""
+        before = self._last(channel)
+        self.streams.log.append(channel, write_payload(key, None))
+        return before
+
+    def _last(self, channel: str) -> str | None:
+        log = self.streams.log
+        if not log.exists(channel):  # looked at otherwise, it would be made
+            return None
+        last = log.last(channel)
+        return None if last is None or last.payload is None else str(read_payload(last.payload, "").data)
+
+
+def channel_of(chat_id: object) -> str:
+    """Return the channel of a chat.
+
+    Raises:
+        TypeError: The id is not text.
+        ValueError: It is too long or empty, or has a lone surrogate.
+    """
+    if not isinstance(chat_id, str):
+        raise TypeError(f"chat_id must be a str, not {chat_id!r:.200}")
+    if not 1 <= len(chat_id.encode(errors="surrogatepass")) <= MAX_ID:
+        raise ValueError(f"chat_id must have 1 to {MAX_ID} bytes in UTF-8, and this has not: {chat_id!r:.300}")
+    return check_channel(PREFIX + chat_id)
+
+
+def _is_idle(status: Status, *, is_saved: bool) -> bool:
+    return status.code != 200 or (is_saved and status.state != "running")
