@@ -12,10 +12,12 @@ StreamkitError
 ├── LogUnavailableError  also a ConnectionError  the log of a channel does not answer
 ├── LogFullError         also a RuntimeError     a log is at its limit and may not drop what it holds
 ├── SealedError          also a RuntimeError     a channel takes nothing more: its last entry said so
-└── UnknownStreamError   also a LookupError      no detached stream has this key
+├── UnknownStreamError   also a LookupError      no detached stream has this key
+└── InBandError          also a RuntimeError     a source that has failed, and what tells its client so
 """
 
 import errno
+from collections.abc import Sequence
 
 
 class StreamkitError(Exception):
@@ -149,3 +151,15 @@ class UnknownStreamError(StreamkitError, LookupError):
 
     def __str__(self) -> str:
         return f"no detached stream has the key {self.key!r:.200}"
+
+
+class InBandError(StreamkitError, RuntimeError):
+    """A source has failed with `error`; `items`, in the words of its protocol, tell the client and are sent last.
+
+    A stream whose source raises it logs `error`, sends the items and ends cleanly, with the reason "error"; `on_error`
+    is not asked. `primed` raises `error` itself.
+    """
+
+    def __init__(self, error: Exception, items: Sequence[object]) -> None:
+        super().__init__(error, items)
+        self.error, self.items = error, items

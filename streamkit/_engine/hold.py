@@ -11,7 +11,7 @@ from itertools import islice
 
 from streamkit._engine.handoff import Handoff, wait_in_loop, wait_in_thread
 from streamkit._engine.source import Resumed
-from streamkit.errors import PipeClosedError
+from streamkit.errors import InBandError, PipeClosedError
 
 
 class Hold:
@@ -46,10 +46,11 @@ class Hold:
         try:
             yield
         except Exception as exc:
-            error = exc
-            raise
+            error = exc.error if isinstance(exc, InBandError) else exc  # nothing was sent: the view may answer
         finally:
             self.arrived.end(error)
+        if error is not None:
+            raise error
 
     def _bound(self, first: list[object]) -> list[object]:
         if self.bound.closed:

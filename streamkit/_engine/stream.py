@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from dataclasses import replace
+from operator import call
 from typing import TYPE_CHECKING, Any
 
 from streamkit._engine.clock import SYSTEM, Clock
@@ -18,7 +19,7 @@ from streamkit._engine.policy import StreamPolicy, check_policy
 from streamkit._engine.register import logger
 from streamkit._engine.source import Source, check_source, close_async, close_sync, is_async, is_sync
 from streamkit._format import Format
-from streamkit.errors import EncodeError, StreamCutError
+from streamkit.errors import EncodeError, InBandError, StreamCutError
 
 if TYPE_CHECKING:
     from streamkit._engine.boundary import Boundary
@@ -52,10 +53,6 @@ class Surroundings:
 
 
 PLAIN = Surroundings()
-
-
-def _call(function: Callable[..., Any], *args: Any) -> Any:
-    return function(*args)
 
 
 class _Frames(Format):
@@ -176,7 +173,7 @@ class Stream:
 
     def runner(self) -> Callable[..., Any]:
         """Return what calls a function where the source is at home, in the thread that calls it."""
-        return _call if self.in_place else self.context.run
+        return call if self.in_place else self.context.run
 
     def goes_async(self, *, prefer: bool) -> bool:
         """Tell whether the source is iterated with `async for`; `prefer` decides where both would do."""
@@ -251,6 +248,10 @@ class Stream:
         if isinstance(error, StreamCutError):  # the client is too slow for the source
             self.life.reason = self.life.reason or "slow_client"
             raise error
+        if isinstance(error, InBandError):
+            logger.error("A stream failed; the last items of its source say so", exc_info=error.error)
+            self.life.failed = True
+            return b"".join(map(self.format.encode, error.items))
         if self.on_error is None:
             raise error
         logger.error("A stream failed; on_error sends its last item", exc_info=error)

@@ -25,7 +25,7 @@ from streamkit.channels._entry import OVERHEAD, Entry
 from streamkit.channels._log import Log
 from streamkit.channels._records import Records
 from streamkit.channels._threaded import Threaded
-from streamkit.errors import LogFullError, LogUnavailableError, SealedError
+from streamkit.errors import InBandError, LogFullError, LogUnavailableError, SealedError
 
 PAUSE = 0.5
 """Seconds until a log that is down, or full, is tried again."""
@@ -231,7 +231,7 @@ class Producer:
         except BaseException as exc:
             if isinstance(exc, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
                 return self._ending or "lost", None  # else the loop itself is ending
-            error = as_error(exc)
+            error = exc.error if isinstance(exc, InBandError) else as_error(exc)
             logger.error("The source of the detached stream %r failed", self._key, exc_info=error)
             return self._ending or "failed", self._text(error)
         return self._ending or "done", None
@@ -249,6 +249,10 @@ class Producer:
             async for item in Resumed(items):
                 if self._ending is not None or not await self._store(self._setting.encode(item)):
                     return
+        except InBandError as exc:
+            for item in exc.items:
+                await self._store(self._setting.encode(item))
+            raise
         finally:
             await self._close(items)
 
