@@ -62,7 +62,7 @@ class Chats:
 
         Args:
             chat_id: What the client sends as `id`: 1 to 250 bytes in UTF-8.
-            parts: Strings and dicts, as for `stream`. They are run as by `Detached.start`, and closed where they are not.
+            parts: Strings and dicts, as for `stream`; run as `Detached.start` runs a source, or closed.
             message_id: Of the answer, which is its key in `streams`; made here where there is none.
 
         Raises:
@@ -92,8 +92,8 @@ class Chats:
         """Return the last answer of a chat, from its start, also where it has ended; None where 204 is to be sent.
 
         That is where the chat has no answer, or its log has forgotten it; where it has ended and `after` says that the
-        client has seen that; and where it has ended and `saved` is its id. An answer that has ended is sent all the same
-        to a client that says neither: whoever was cut off in the middle of it would take 204 for its end.
+        client has seen that; and where it has ended and `saved` is its id. To a client that says neither, an answer
+        that has ended is sent all the same: whoever was cut off in the middle of it would take 204 for its end.
 
         Args:
             chat_id: From the path of the request.

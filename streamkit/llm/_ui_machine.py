@@ -1,9 +1,8 @@
 """The order of a UI message stream: strings and parts in, the parts of one message out. Pure.
 
-A message is `start`, steps, `finish`, `[DONE]`. Within a step text stands between a start and an end of the same id, and
-so does reasoning. The client fails on a delta outside of them, shows what comes after a text within it as a part of its
-own, and takes a clean end for a whole answer; so all three are kept here, for strings entirely, and for ready parts as
-far as there is one way to keep them. What has more than one is refused.
+A message is `start`, steps, `finish`, `[DONE]`. Within a step text stands between a start and an end of the same id,
+and so does reasoning. The client fails on a delta outside of them, and takes a clean end for a whole answer. So the
+order is made here for strings, and for ready parts as far as there is one way to make it; else the part is refused.
 """
 
 from __future__ import annotations
@@ -145,7 +144,9 @@ class UIMessage(Protocol):
             if step == "start" and is_open:
                 raise EncodeError(kind, f"the {what} {part['id']!r:.80} is open already")
             if step != "start" and (what, part["id"]) not in self._open:
-                raise EncodeError(kind, f"there is no open {what} with the id {part['id']!r:.80}: send {what}-start first")
+                raise EncodeError(
+                    kind, f"there is no open {what} with the id {part['id']!r:.80}: send {what}-start first"
+                )
         elif kind == "tool-input-delta" and part["toolCallId"] not in self._calls:
             raise EncodeError(kind, f"no tool-input-start has come for the toolCallId {part['toolCallId']!r:.80}")
         elif kind == "finish-step" and not self._in_step:

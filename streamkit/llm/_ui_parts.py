@@ -74,7 +74,12 @@ def _is_list(value: object) -> bool:
 
 _Check = tuple[Callable[[Any], bool], str]
 
-_BOOL, _DICT, _LIST, _TEXT = (_is_bool, "true or false"), (_is_dict, "a dict"), (_is_list, "a list"), (_is_text, "a str")
+_BOOL, _DICT, _LIST, _TEXT = (
+    (_is_bool, "true or false"),
+    (_is_dict, "a dict"),
+    (_is_list, "a list"),
+    (_is_text, "a str"),
+)
 
 # A field has the same meaning wherever it stands; what is not named here is text, or anything that is JSON.
 _KINDS: dict[str, _Check] = {
@@ -108,7 +113,7 @@ def type_of(part: dict[str, Any]) -> str:
         return kind
     if "type" not in part:
         raise EncodeError("dict", f'a part has a "type", and this one has the keys {list(part)!r:.200}')
-    raise EncodeError("dict", f"there is no part of the type {kind!r:.80} in the UI message stream; yours begin with data-")
+    raise EncodeError("dict", f"the UI message stream has no part of the type {kind!r:.80}; yours begin with data-")
 
 
 def check_fields(kind: str, part: dict[str, Any]) -> None:

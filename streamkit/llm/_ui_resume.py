@@ -28,9 +28,10 @@ GAP = "A part of this answer is no longer kept."
 FORGOTTEN = "This answer is no longer kept."
 
 # What the client keeps the providerMetadata of, in the very state that it keeps the part in.
-_CARRIERS = frozenset(
-    f"{kind}-{step}" for kind in ("text", "reasoning") for step in ("start", "delta", "end")
-) | {"source-url", "source-document", "file", "reasoning-file", "custom"}
+_CARRIERS = {
+    *("text-start", "text-delta", "text-end", "reasoning-start", "reasoning-delta", "reasoning-end"),
+    *("source-url", "source-document", "file", "reasoning-file", "custom"),
+}
 
 
 async def attach(
@@ -42,17 +43,17 @@ async def attach(
 
         return EventStreamResponse(ui_messages.attach(streams, key), headers=ui_messages.HEADERS)
 
-    It is read in sync views, too. Ask for `streams.status(key)` first where the key may be unknown. How the answer ended
-    is the last that is sent: `[DONE]`, after an `abort` part for one that was cancelled and an `error` part for one that
-    failed, or that was lost with its process. What the log has dropped is told by an `error` part, too.
+    It is read in sync views, too. Ask for `streams.status(key)` first where the key may be unknown. How the answer
+    ended is the last that is sent: `[DONE]`, after an `abort` part for one that was cancelled and an `error` part for
+    one that failed, or that was lost with its process. What the log has dropped is told by an `error` part, too.
 
     Args:
         streams: The Detached that runs the answer, in this process or another that shares its log.
         key: Of the answer.
         after: A cursor that the client has; only what came after it is sent. A cursor that is not of this answer, or
             that the log cannot go on from, gives all of it, as None does.
-        cursor: Send cursors, as `providerMetadata.streamkit.cursor` of each part of text, reasoning, source and file. They
-            are for a client with `resumeStreamIsReplay: false`.
+        cursor: Send cursors, as `providerMetadata.streamkit.cursor` of each part of text, reasoning, source and file.
+            They are for a client with `resumeStreamIsReplay: false`.
     """
     has_failed = False
     try:

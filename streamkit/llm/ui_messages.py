@@ -4,8 +4,8 @@
 
     return EventStreamResponse(ui_messages.stream(tokens()), headers=ui_messages.HEADERS)
 
-A source yields strings, the text of the answer, and dicts, parts of any type that the client knows. What may stand where
-is in `docs/ui-messages.md`. The wire has data lines only, no ids, types or `retry`, of which the client reads none.
+A source yields strings, the text of the answer, and dicts, parts of any type that the client knows. What may stand
+where is in `docs/ui-messages.md`. The wire has data lines only: the client reads no ids, event types or `retry`.
 
 For answers that go on when the page is closed, and that `useChat({ resume: true })` finds again, see `Chats`.
 """
@@ -50,8 +50,8 @@ def stream(
         TypeError: `parts` cannot be streamed.
 
     A part that the client would fail on, of unknown type, without a field, or out of order, fails the stream with an
-    EncodeError that names it and its index. `useChat` shows a failure as its `error`: its text comes as an `error` part,
-    then `[DONE]`. Where the client leaves, nothing more is sent, and of what it has it knows that it is not the whole.
+    EncodeError that names it and its index. `useChat` has a failure as its `error`: the text comes as an `error` part,
+    then `[DONE]`.
     """
     _check(message_id, error_text)
     return run(UIMessage(message_id, error_text), parts)
@@ -71,6 +71,8 @@ def text_stream(parts: object) -> Source:
 
 def _check(message_id: object, error_text: object) -> None:
     if message_id is not None and not (isinstance(message_id, str) and message_id):
-        raise TypeError(f"ui_messages.stream: message_id must be a str that is not empty, or None; not {message_id!r:.80}")
+        raise TypeError(
+            f"ui_messages.stream: message_id must be a str that is not empty, or None; not {message_id!r:.80}"
+        )
     if error_text is not None and not callable(error_text):
         raise TypeError(f"ui_messages.stream: error_text must be a function of an exception, not {error_text!r:.80}")

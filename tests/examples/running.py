@@ -38,7 +38,8 @@ runpy.run_path("app.py", run_name="__main__")
 
 def copied(name: str, where: Path) -> Path:
     """Copy the folder of an example into a directory, without what it has stored; return the copy."""
-    return shutil.copytree(FOLDERS[name], where / name, ignore=shutil.ignore_patterns("*.db", "*.db-*", "__pycache__"))
+    stored = shutil.ignore_patterns("*.db", "*.db-*", "__pycache__", "node_modules", "assistant.js")
+    return shutil.copytree(FOLDERS[name], where / name, ignore=stored)
 
 
 class Example:

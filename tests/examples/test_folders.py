@@ -17,16 +17,18 @@ from tests.rig.servers import ROOT
 
 FILES = [path for folder in FOLDERS.values() for path in sorted(folder.glob("*.py"))]
 LIMITS = {"app.py": 60, "README.md": 20, "stream.js": 40}
-KEPT = re.compile(r"\.(db|db-\w+|pyc)$")  # by whoever ran an example where it stands; ignored by git
+# By whoever ran or built an example where it stands; ignored by git.
+KEPT = re.compile(r"\.(db|db-\w+|pyc)$|/node_modules/|/package-lock\.json$|/static/assistant\.js$")
 NAMES = sorted(
     {
         path.relative_to(folder)
         for folder in FOLDERS.values()
         for path in folder.rglob("*.*")
-        if not KEPT.search(path.name)
+        if not KEPT.search(path.as_posix())
     }
 )
-SHARED = [name for name in NAMES if name.parts[0] == "static" or name.name in ("answers.py", "questions.md")]
+COPIED = ("assistant", "static", "answers.py", "questions.md")
+SHARED = [name for name in NAMES if name.parts[0] in COPIED]
 
 
 def blocks(name: str) -> list[str]:
