@@ -22,20 +22,23 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.servers, pytest.mark.browser, needs("playwright", "chromium", "node")]
 
+SAFE = "Is the text of an answer safe to show?"
 QUESTION = "What happens when a connection drops?"
 # Slow enough that an answer is not over where a test does something in the middle of it, on a busy machine too.
-PACE = {"assistant.PACE": 0.1}
+PACE = {"assistant.PACE": 0.08}
 LOST = "The server that wrote this answer has gone."
 
 # Notes each state of the answer that is awaited, from before it is asked for.
 _WATCH = """
 () => {
+  window.watching?.disconnect();
   window.seen = [];
   const before = document.querySelectorAll(".answer").length;
-  new MutationObserver(() => {
+  window.watching = new MutationObserver(() => {
     const answer = document.querySelectorAll(".answer")[before];
     if (answer) seen.push(answer.textContent);
-  }).observe(document.querySelector("#assistant"), { childList: true, subtree: true, characterData: true });
+  });
+  watching.observe(document.querySelector("#assistant"), { childList: true, subtree: true, characterData: true });
 }
 """
 
@@ -93,7 +96,7 @@ class TestAnswer:
     def test_answer_is_exact(self, chromium: Browser, example: Example) -> None:
         """Word by word, and two questions have two answers."""
         with window(chromium, example, "/assistant") as page:
-            for question in ("slow client", "six connections"):
+            for question in ("slow client", SAFE):
                 page.page.evaluate(_WATCH)
                 page.ask(question)
                 page.wait_for("seen.length > 20")
@@ -101,7 +104,7 @@ class TestAnswer:
                 assert page.answer() == answer_to(question)
                 seen = page.page.evaluate("seen")
                 assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
-            assert page.page.locator(".question").all_inner_texts() == ["slow client", "six connections"]
+            assert page.page.locator(".question").all_inner_texts() == ["slow client", SAFE]
             assert page.page.locator(".answer").count() == 2
             assert page.status() == ""
 
@@ -174,9 +177,7 @@ class TestTrouble:
             wait_for_status(page, LOST)
             assert page.answer().startswith(seen)
             page.page.get_by_text("Ask again").click()
-            wait_for_answer(page, len(seen) + 20)
-            page.wait_for(COMPLETE)
-            assert page.answer() == answer_to(QUESTION)
+            wait_for_answer(page, 20)
             assert page.page.locator(".answer").count() == 1
 
 

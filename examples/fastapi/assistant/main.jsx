@@ -1,6 +1,7 @@
 // A chat by the AI SDK's useChat: it goes on after a reload, and after its connection was lost.
 
 import { useChat } from "@ai-sdk/react";
+import { DefaultChatTransport } from "ai";
 import { useEffect, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
 
@@ -12,9 +13,29 @@ history.replaceState(null, "", address);
 
 const IDEAS = ["What happens when a connection drops?", "Why does nothing show up until the end?"];
 
+// A body that just ends, as of a server that was killed behind some proxies, is a whole answer to the SDK. Here it is a
+// lost connection, unless the server has said how the answer ended.
+class Transport extends DefaultChatTransport {
+  processResponseStream(body) {
+    let isOver = false;
+    const parts = new TransformStream({
+      transform(part, controller) {
+        isOver ||= ["finish", "abort", "error"].includes(part.type);
+        controller.enqueue(part);
+      },
+      flush(controller) {
+        if (!isOver) controller.error(new TypeError("network error: the answer has ended in the middle"));
+      },
+    });
+    return super.processResponseStream(body).pipeThrough(parts);
+  }
+}
+const transport = new Transport();
+
 function Assistant() {
   const { messages, status, error, sendMessage, regenerate, resumeStream } = useChat({
     id,
+    transport,
     messages: JSON.parse(localStorage.getItem(id) ?? "[]"), // yours come from a database
     resume: true, // asks once, when the page is opened, for an answer that is still being written
   });
