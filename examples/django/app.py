@@ -17,6 +17,7 @@ from streamkit import Event, EventStream, StreamPolicy
 from streamkit.django import EventStreamResponse, last_event_id
 
 PACE = 0.05  # seconds a word, about as fast as a language model writes
+FEATURES = ("prompt", "job", "export", "completions", "relay", "detached", "notifications")
 PAGES = Path(__file__).parent / "static"
 
 settings.configure(  # a whole project in one file; in yours, copy the views and urlpatterns
@@ -49,7 +50,7 @@ def typed(question: str, last_id: str | None) -> Iterator[Event]:
 urlpatterns = [
     path("", TemplateView.as_view(template_name="chat.html")),
     path("answer", answer),
-    *(path("", include(feature)) for feature in ("prompt", "job", "export", "relay", "detached", "notifications")),
+    *(path("", include(feature)) for feature in FEATURES),
 ]
 application = get_asgi_application()  # for uvicorn; runserver makes a WSGI application of its own
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
+import completions
 import detached
 import export
 import job
@@ -25,7 +26,7 @@ PAGES = Path(__file__).parent / "static"
 
 app = FastAPI()
 app.mount("/static", StaticFiles(directory=PAGES))
-for feature in (prompt, job, export, relay, detached, notifications):
+for feature in (prompt, job, export, completions, relay, detached, notifications):
     app.include_router(feature.router)
 
 
