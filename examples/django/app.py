@@ -17,6 +17,7 @@ from streamkit import Event, EventStream, StreamPolicy
 from streamkit.django import EventStreamResponse, last_event_id
 
 PACE = 0.05  # seconds a word, about as fast as a language model writes
+FEATURES = ("prompt", "job", "export", "completions", "relay", "detached", "assistant", "notifications")
 PAGES = Path(__file__).parent / "static"
 FEATURES = ("prompt", "job", "export", "relay", "detached", "assistant", "notifications")
 

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 import assistant
+import completions
 import detached
 import export
 import job
@@ -26,7 +27,7 @@ PAGES = Path(__file__).parent / "static"
 
 app = FastAPI()
 app.mount("/static", StaticFiles(directory=PAGES))
-for feature in (prompt, job, export, relay, detached, assistant, notifications):
+for feature in (prompt, job, export, completions, relay, detached, assistant, notifications):
     app.include_router(feature.router)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from flask import Flask, Response, request
 
 import assistant
+import completions
 import detached
 import export
 import job
@@ -20,7 +21,7 @@ from streamkit.flask import EventStreamResponse, last_event_id
 PACE = 0.05  # seconds a word, about as fast as a language model writes
 
 app = Flask(__name__)
-for feature in (prompt, job, export, relay, detached, assistant, notifications):
+for feature in (prompt, job, export, completions, relay, detached, assistant, notifications):
     app.register_blueprint(feature.pages)
 
 

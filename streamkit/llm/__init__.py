@@ -9,3 +9,8 @@
 Each is a source for the responses of every adapter; none models an API or imports a third-party package. The events are
 the same under every `EventStream`, whatever its options.
 """
+
+from streamkit.llm._relay import relay
+from streamkit.llm._upstream import UpstreamError
+
+__all__ = ["UpstreamError", "relay"]

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from streamkit._engine.register import logger
 from streamkit._engine.source import Source, check_source, close_async, close_sync, is_async, is_sync, throw_async
-from streamkit._json import dumps
+from streamkit._json import dumps, text_bytes
 from streamkit.errors import EncodeError, InBandError, StreamCutError
 from streamkit.sse import EncodedEvent, Event
 
@@ -28,7 +28,12 @@ class Protocol(ABC):
 
     Every method gives any number of values: an `Event` is sent as it is, everything else as one line of JSON. Where one
     raises, the values that it gave before are sent, and the stream fails.
+
+    Attributes:
+        over: Whether the answer is complete: nothing more of the source is wanted, and `end` is called.
     """
+
+    over = False
 
     def begin(self) -> Iterable[object]:
         """Give what comes before the first part."""
@@ -71,10 +76,21 @@ def run(protocol: Protocol, source: object) -> Source:
 
 def raw(data: str, *, event: str | None = None, id: str | None = None, retry: int | None = None) -> EncodedEvent:
     """Return an event whose data is sent as it stands, also by a format that writes text as JSON."""
-    made = EncodedEvent(data.encode(), is_json=True, event=event, id=id)
+    made = EncodedEvent(text_bytes(data), is_json=True, event=event, id=id)
     object.__setattr__(made, "_value", data)  # it need not be JSON
     object.__setattr__(made, "retry", retry)
     return made
+
+
+DONE = raw("[DONE]")
+"""What ends an answer in more than one protocol; clients compare it as it stands."""
+
+
+def general(error: Exception) -> str:
+    """Return what a client may know of any error: nothing that it says itself, but which part could not be sent."""
+    if isinstance(error, EncodeError) and error.index is not None:
+        return f"The answer could not be completed: item {error.index} of its source cannot be sent."
+    return "The answer could not be completed."
 
 
 def told(error: Exception, choose: Callable[[Exception], Any] | None) -> Any:
@@ -113,6 +129,8 @@ class _Flow:
         except Exception as exc:
             self._failed(exc)
         self._count += 1
+        if self._protocol.over and not self._over:
+            self._ended()
 
     def _ended(self) -> None:
         self._over = True

@@ -43,16 +43,16 @@ class Chats:
     Args:
         streams: What runs the answers. Their keys are the ids of the messages.
         cursor: Send cursors, as `attach` does, for clients with `resumeStreamIsReplay: false`.
-        error_text: As in `stream`.
+        error: As in `stream`.
     """
 
     def __init__(
-        self, streams: Detached, *, cursor: bool = False, error_text: Callable[[Exception], str] | None = None
+        self, streams: Detached, *, cursor: bool = False, error: Callable[[Exception], str] | None = None
     ) -> None:
         self.streams = streams
         self._channels = Channels(streams.log)
         self._cursor = cursor
-        self._error_text = error_text
+        self._error = error
 
     async def start(self, chat_id: str, parts: object, *, message_id: str | None = None) -> AsyncGenerator[Event, None]:
         """Start the answer to a chat's last message, and return it for the response to the POST.
@@ -135,7 +135,7 @@ class Chats:
 
     def _prepared(self, chat_id: object, parts: object, message_id: str | None) -> tuple[str, str, Source]:
         key = uuid4().hex if message_id is None else message_id
-        source = run(UIMessage(key, self._error_text), parts)
+        source = run(UIMessage(key, self._error), parts)
         try:
             return key, channel_of(chat_id), source
         except BaseException:

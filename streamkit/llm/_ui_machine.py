@@ -12,14 +12,9 @@ from typing import Any
 
 from streamkit._json import text_bytes
 from streamkit.errors import EncodeError
-from streamkit.llm._flow import Protocol, raw, told
+from streamkit.llm._flow import DONE, Protocol, general, told
 from streamkit.llm._ui_parts import DATA, check_fields, type_of
 from streamkit.sse import EncodedEvent
-
-DONE = "[DONE]"
-
-ERROR = "An error occurred."
-"""What the client is told of an error; the words of the AI SDK itself."""
 
 _TERMINAL = ("finish", "abort", "error")
 _OUTSIDE = ("start", "message-metadata", "steering-message", "start-step", "finish-step", "reset-step", *_TERMINAL)
@@ -32,12 +27,12 @@ class UIMessage(Protocol):
 
     Args:
         message_id: Sent with `start`.
-        error_text: Given an exception, returns what the client is told of it.
+        error: Given an exception, returns what the client is told of it.
     """
 
-    def __init__(self, message_id: str | None, error_text: Callable[[Exception], str] | None) -> None:
+    def __init__(self, message_id: str | None, error: Callable[[Exception], str] | None) -> None:
         self._message_id = message_id
-        self._error_text = error_text
+        self._error = error
         self._is_begun = self._in_step = False
         self._last: str | None = None  # the type after which nothing may come
         self._run: tuple[str, str] | None = None  # kind and id of the text that strings have opened
@@ -69,14 +64,14 @@ class UIMessage(Protocol):
             yield from self._begin()
             yield from self._end_step()
             yield {"type": "finish"}
-        yield raw(DONE)
+        yield DONE
 
     def failed(self, error: Exception) -> Iterator[object]:
-        """Give the error: our own words about a part, of anything else those of the app, or general ones."""
+        """Give what the app has its client told, or which part was wrong, but not what it held; see `Protocol`."""
         if self._last not in ("error", "abort"):
-            text = str(error) if isinstance(error, EncodeError) else told(error, self._error_text)
-            yield {"type": "error", "errorText": text if isinstance(text, str) else ERROR}
-        yield raw(DONE)
+            text = told(error, self._error)
+            yield {"type": "error", "errorText": text if isinstance(text, str) else _general(error)}
+        yield DONE
 
     # -- text whose start and end are added ----------------------------------------------------------------------
 
@@ -190,6 +185,12 @@ class UIMessage(Protocol):
         if self._in_step:
             self._in_step = False
             yield {"type": "finish-step"}
+
+
+def _general(error: Exception) -> str:
+    if isinstance(error, EncodeError) and error.index is not None:
+        return f"The answer could not be completed: part {error.index}, {error.item_type!r:.80}, cannot be sent."
+    return general(error)
 
 
 def _is_aside(kind: str, part: Part) -> bool:

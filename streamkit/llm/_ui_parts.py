@@ -113,7 +113,7 @@ def type_of(part: dict[str, Any]) -> str:
         return kind
     if "type" not in part:
         raise EncodeError("dict", f'a part has a "type", and this one has the keys {list(part)!r:.200}')
-    raise EncodeError("dict", f"the UI message stream has no part of the type {kind!r:.80}; yours begin with data-")
+    raise EncodeError(str(kind)[:80], "the UI message stream has no part of this type; your own begin with data-")
 
 
 def check_fields(kind: str, part: dict[str, Any]) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from streamkit._json import dumps
 from streamkit.errors import UnknownStreamError
-from streamkit.llm._flow import raw
-from streamkit.llm._ui_machine import DONE, Part
+from streamkit.llm._flow import DONE
+from streamkit.llm._ui_machine import Part
 from streamkit.sse import EncodedEvent, Event
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 CURSOR = "streamkit"
 """The key in `providerMetadata` under which a part carries its cursor."""
-
-_DONE = DONE.encode()
 
 GAP = "A part of this answer is no longer kept."
 FORGOTTEN = "This answer is no longer kept."
@@ -63,12 +61,14 @@ async def attach(
                     for part in _end(event, has_failed=has_failed):
                         yield _encoded(part)
                     break
-                if isinstance(event, EncodedEvent) and event.encoded != _DONE:  # it is sent when the end is known
+                if (
+                    isinstance(event, EncodedEvent) and event.encoded != DONE.encoded
+                ):  # it is sent when the end is known
                     has_failed = has_failed or _is_error(event)
                     yield _with_cursor(event) if cursor else event.with_id(None)
     except UnknownStreamError:
         yield _encoded({"type": "error", "errorText": FORGOTTEN})
-    yield raw(DONE)
+    yield DONE
 
 
 async def _read(streams: Detached, key: str, after: str | None) -> AsyncGenerator[Event, None]:

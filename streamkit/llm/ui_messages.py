@@ -29,9 +29,7 @@ HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
 """What the protocol asks a response to have besides streamkit's own headers; give it as `headers=`."""
 
 
-def stream(
-    parts: object, *, message_id: str | None = None, error_text: Callable[[Exception], str] | None = None
-) -> Source:
+def stream(parts: object, *, message_id: str | None = None, error: Callable[[Exception], str] | None = None) -> Source:
     """Return the UI message stream of one answer, for an EventStreamResponse.
 
     A string becomes text; around a run of strings come `text-start` and `text-end`, around the whole `start`,
@@ -43,8 +41,8 @@ def stream(
         parts: An iterable or async iterable of strings and dicts. It is closed when the client leaves.
         message_id: The id of the message; the client makes one where there is none. An answer that can be resumed needs
             it, so that a replay is known to be the same message.
-        error_text: Given the exception of a source that failed, returns what the client is told; without it, and where
-            it returns no text, `An error occurred.` The exception is logged.
+        error: Given the exception of a source that failed, returns what the client is told; without it, and where it
+            returns no text, a general sentence. The exception is logged.
 
     Raises:
         TypeError: `parts` cannot be streamed.
@@ -53,8 +51,8 @@ def stream(
     EncodeError that names it and its index. `useChat` has a failure as its `error`: the text comes as an `error` part,
     then `[DONE]`.
     """
-    _check(message_id, error_text)
-    return run(UIMessage(message_id, error_text), parts)
+    _check(message_id, error)
+    return run(UIMessage(message_id, error), parts)
 
 
 def text_stream(parts: object) -> Source:
@@ -69,10 +67,10 @@ def text_stream(parts: object) -> Source:
     return run(PlainText(), parts)
 
 
-def _check(message_id: object, error_text: object) -> None:
+def _check(message_id: object, error: object) -> None:
     if message_id is not None and not (isinstance(message_id, str) and message_id):
         raise TypeError(
             f"ui_messages.stream: message_id must be a str that is not empty, or None; not {message_id!r:.80}"
         )
-    if error_text is not None and not callable(error_text):
-        raise TypeError(f"ui_messages.stream: error_text must be a function of an exception, not {error_text!r:.80}")
+    if error is not None and not callable(error):
+        raise TypeError(f"ui_messages.stream: error must be a function of an exception, not {error!r:.80}")

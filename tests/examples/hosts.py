@@ -18,7 +18,7 @@ from unittest import mock
 
 from tests.examples.running import copied
 
-FILES = ("answers", "prompt", "job", "export", "relay", "detached", "assistant", "notifications", "app")
+FILES = ("answers", "prompt", "job", "export", "completions", "relay", "detached", "assistant", "notifications", "app")
 
 
 @dataclass(frozen=True)

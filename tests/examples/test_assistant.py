@@ -142,10 +142,10 @@ class TestTrouble:
         failing = built(Example("flask", tmp_path / "log", constants={"assistant.PACE": "no number"}), script)
         with failing, window(chromium, failing, "/assistant") as page:
             page.ask(QUESTION)
-            wait_for_status(page, "An error occurred.")
+            wait_for_status(page, "The answer could not be completed.")
             assert page.answer() == answer_to(QUESTION).split(" ", 1)[0] + " "
             page.page.reload()
-            wait_for_status(page, "An error occurred.")
+            wait_for_status(page, "The answer could not be completed.")
 
     def test_page_without_its_script_says_how_to_build_it(self, chromium: Browser, tmp_path: Path) -> None:
         """As it is after a clone."""

@@ -16,7 +16,7 @@ from tests.rig.requirements import needs
 from tests.rig.servers import ROOT
 
 FILES = [path for folder in FOLDERS.values() for path in sorted(folder.glob("*.py"))]
-LIMITS = {"app.py": 60, "README.md": 20, "stream.js": 40}
+LIMITS = {"app.py": 60, "README.md": 24, "stream.js": 40}
 # By whoever ran or built an example where it stands; ignored by git.
 KEPT = re.compile(r"\.(db|db-\w+|pyc)$|/node_modules/|/package-lock\.json$|/static/assistant\.js$")
 NAMES = sorted(
@@ -45,7 +45,7 @@ def test_file_is_small_enough_to_copy(path: Path) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_reader_and_readme_are_short(name: str) -> None:
-    """stream.js is at most 40 lines to copy, a README 20 to read."""
+    """stream.js is at most 40 lines to copy, a README 24 to read."""
     for path in (FOLDERS[name] / "static" / "stream.js", FOLDERS[name] / "README.md"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= LIMITS[path.name]
 
@@ -94,7 +94,7 @@ def test_commands_of_the_readme_work(name: str, tmp_path: Path) -> None:
         assert printed is not None
         for command in [printed[1], *(line.replace("127.0.0.1:8000", f"127.0.0.1:{example.port}") for line in curls)]:
             done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=30, check=True)
-            assert b"event: done" in done.stdout or b'{"complete":true}' in done.stdout
+            assert b"event: done" in done.stdout or b'{"complete":true}' in done.stdout or b"[DONE]" in done.stdout
 
 
 @pytest.mark.servers

@@ -262,7 +262,7 @@ class TestRelay:
         """Send a request through the relay to `upstream`."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(host.modules["relay"], "UPSTREAM", upstream)
-            return host.post("/v1/chat/completions", json.dumps(body).encode())
+            return host.post("/relay/v1/chat/completions", json.dumps(body).encode())
 
     def test_answer_is_relayed_to_its_end(self, host: Host, upstream: StandIn) -> None:
         """What comes from upstream is sent on event by event, and the key is ours."""

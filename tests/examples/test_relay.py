@@ -36,7 +36,7 @@ def ask(relay: Example, model: str) -> HTTPStream:
     """Send a request for a completion."""
     body = json.dumps({"model": model, "stream": True}).encode()
     headers = {"Content-Type": "application/json"}
-    return HTTPStream(relay.port, "/v1/chat/completions", method="POST", headers=headers, body=body)
+    return HTTPStream(relay.port, "/relay/v1/chat/completions", method="POST", headers=headers, body=body)
 
 
 def test_whole_answer_ends_with_its_mark(relay: Example) -> None:

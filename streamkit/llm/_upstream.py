@@ -1,0 +1,43 @@
+"""What becomes of a server upstream that refuses, answers with something else, or breaks off."""
+
+from __future__ import annotations
+
+from streamkit.errors import StreamkitError
+
+MAX_BODY = 65536
+"""Bytes of a refusal that are kept."""
+
+
+class UpstreamError(StreamkitError, ConnectionError):
+    """The server upstream did not answer with an event stream, or its stream ended before its end.
+
+    Attributes:
+        detail: What was wrong, and after which event.
+        status: The HTTP status of its answer; None where the answer was right, and then broke off.
+        media_type: The Content-Type of its answer.
+        body: The first 64 KiB of its answer, where that is no event stream. It may say more than a client should know.
+    """
+
+    def __init__(self, detail: str, status: int | None = None, media_type: str = "", body: bytes = b"") -> None:
+        super().__init__(detail, status, media_type, body)
+        self.detail, self.status, self.media_type, self.body = detail, status, media_type, body
+
+    def __str__(self) -> str:
+        return f"upstream {self.detail}" + (f": {self.body[:200]!r}" if self.body else "")
+
+    @property
+    def answer(self) -> tuple[int, str, bytes]:
+        """Status, Content-Type and body to answer the client with, in a view that waits with `primed`.
+
+        An error in JSON is passed on with its status. Of everything else only the status is, and only of an error: a
+        page of another server must not be shown as one of yours.
+        """
+        status = self.status if self.status is not None and 400 <= self.status <= 599 else 502
+        if status == self.status and is_media_type(self.media_type, "application/json"):
+            return status, "application/json", self.body
+        return status, "text/plain; charset=utf-8", f"upstream {self.detail}".encode()
+
+
+def is_media_type(content_type: str, media_type: str) -> bool:
+    """Tell whether a Content-Type is of a media type, whatever its parameters (RFC 9110, 8.3.1)."""
+    return content_type.partition(";")[0].strip().lower() == media_type

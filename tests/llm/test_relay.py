@@ -1,0 +1,277 @@
+"""A relay sends on what upstream sends, in the view's words, and says where upstream has failed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from streamkit import Event, EventDecoder, EventStream
+from streamkit.asgi import primed
+from streamkit.errors import EncodeError, EventTooLargeError
+from streamkit.llm import UpstreamError, chat_completions, relay
+from tests.engine.drive import Client, WSGIClient, run, start, stream, until
+from tests.rig.requirements import needs
+
+pytestmark = needs("httpx")
+KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
+TYPE = "text/event-stream; charset=utf-8"
+
+
+class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of an answer, in chunks; an exception among them is raised; notes that it was closed."""
+
+    def __init__(self, *chunks: bytes | Exception) -> None:
+        self.chunks = chunks
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self.chunks:
+            if isinstance(chunk, Exception):
+                raise chunk
+            yield chunk
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            await asyncio.sleep(0)
+            yield chunk
+
+    def close(self) -> None:
+        """Be closed."""
+        self.closed += 1
+
+    async def aclose(self) -> None:
+        """Be closed."""
+        await asyncio.sleep(0)
+        self.closed += 1
+
+
+def opened(kind: str, body: Body, status: int = 200, content_type: str = TYPE) -> Any:
+    """Return what `client.stream()` does, of a server that answers with `body`."""
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(status, headers={"Content-Type": content_type}, stream=body)
+    )
+    client = httpx.Client(transport=transport) if kind == "sync" else httpx.AsyncClient(transport=transport)
+    return client.stream("POST", "http://upstream/")
+
+
+def sent(kind: str, *chunks: bytes | Exception, status: int = 200, content_type: str = TYPE, **options: Any) -> bytes:
+    """Return what a client gets of an answer."""
+    body = Body(*chunks)
+    try:
+        return run(stream(relay(opened(kind, body, status, content_type), **options))).body
+    finally:
+        assert body.closed == 1
+
+
+@KINDS
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_events_are_sent_on_with_their_fields(kind: str, size: int) -> None:
+    """However they were cut and written: types, ids, times and data are kept, comments are dropped."""
+    given = (
+        b": hello\r\n\r\nretry: 5000\r\nid: 1\r\nevent: a\r\ndata: x\r\ndata:  y\r\n\r\n"
+        b"data: z\n\n:\n\nid\ndata: [DONE]\n\n"
+    )
+    got = sent(kind, *(given[at : at + size] for at in range(0, len(given), size)))
+    assert got == (b"event: a\nid: 1\nretry: 5000\ndata: x\ndata:  y\n\n" + b"data: z\n\n" + b"id: \ndata: [DONE]\n\n")
+
+
+@KINDS
+def test_data_does_not_depend_on_the_format(kind: str) -> None:
+    """It is sent as it stands, also by a response whose own text would be JSON."""
+    flow = relay(opened(kind, Body(b"data: [DONE]\n\n")))
+    assert run(stream(flow, format=EventStream(json=True))).body == b"data: [DONE]\n\n"
+
+
+MAPS: list[tuple[Callable[[Event], Any], bytes]] = [
+    (lambda _: None, b""),
+    (lambda event: event.data.upper(), b"event: t\nid: 1\ndata: A\n\n"),
+    (lambda _: {"a": "\u2028"}, b'event: t\nid: 1\ndata: {"a":"\\u2028"}\n\n'),
+    (lambda event: Event({"b": 1}, event="u", id=event.id), b'event: u\nid: 1\ndata: {"b":1}\n\n'),
+    (lambda _: Event("b", retry=7), b"retry: 7\ndata: b\n\n"),
+    (lambda _: [Event("b"), {"c": 1}], b'data: b\n\nevent: t\nid: 1\ndata: {"c":1}\n\n'),
+    (lambda event: (event.data for _ in range(2)), b"event: t\nid: 1\ndata: a\n\nevent: t\ndata: a\n\n"),
+    (lambda _: Event(comment="c"), b": c\n"),
+]
+
+
+@pytest.mark.parametrize(("map", "body"), MAPS)
+def test_view_may_change_and_drop_events(map: Callable[[Event], Any], body: bytes) -> None:
+    """A value becomes the data of the event that it stands for; an Event is that event."""
+    assert sent("sync", b"event: t\nid: 1\ndata: a\n\n", map=map) == body
+
+
+@KINDS
+@pytest.mark.parametrize("end", ["[DONE]", lambda event: event.data == "[DONE]"])
+def test_relay_ends_at_the_end_mark(kind: str, end: Any) -> None:
+    """It is sent, upstream is closed, and what comes behind it is not waited for."""
+    assert (
+        sent(kind, b"data: a\n\ndata: [DONE]\n\ndata: b\n\n", ValueError(), end=end) == b"data: a\n\ndata: [DONE]\n\n"
+    )
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("chunks", "text"),
+    [
+        ([b"data: a\n\n"], "ended after 1 events without '[DONE]'"),
+        ([b"data: a\n\n", b"data: b"], "closed in the middle of an event, after 1 whole ones"),
+        ([b"data: a\n\n", b"data: b\n"], "closed in the middle of an event, after 1 whole ones"),
+        ([], "ended after 0 events"),
+    ],
+)
+def test_answer_that_breaks_off_is_cut_here_too(kind: str, chunks: list[bytes], text: str) -> None:
+    """What upstream did not finish is not finished here, and the log says where it ended."""
+    with pytest.raises(UpstreamError, match=re.escape(text)):
+        sent(kind, *chunks, end="[DONE]")
+
+
+@KINDS
+def test_answer_without_an_end_mark_may_end_between_events(kind: str) -> None:
+    """After a comment too."""
+    assert sent(kind, b"data: a\n\n:\n") == b"data: a\n\n"
+
+
+@KINDS
+def test_failure_of_the_connection_says_after_which_event(kind: str) -> None:
+    """The error is httpx's own."""
+    with pytest.raises(httpx.ReadTimeout) as caught:
+        sent(kind, b"data: a\n\ndata: b\n\n", httpx.ReadTimeout("slow"))
+    assert caught.value.__notes__ == ["in a relay, after 2 events from upstream"]
+
+
+@KINDS
+def test_event_without_end_is_bounded(kind: str) -> None:
+    """A server upstream does not fill our memory; events before it are sent."""
+    with pytest.raises(EventTooLargeError):
+        sent(kind, b"data: a\n\n" + b"data: " + b"x" * 100, max_event_size=50)
+
+
+@pytest.mark.parametrize("item", [b"bytes", float("nan"), {"a": object()}])
+def test_item_of_the_view_that_cannot_be_sent_is_named(item: Any) -> None:
+    """By the event that it stands for."""
+    with pytest.raises(EncodeError, match=r"^item 1: "):
+        sent("sync", b"data: a\n\ndata: b\n\n", map=lambda event: item if event.data == "b" else None)
+
+
+REFUSALS = [
+    (401, "application/json", b'{"error":1}', (401, "application/json", b'{"error":1}')),
+    (503, "text/html", b"<h1>", (503, "text/plain; charset=utf-8", b"upstream answered 503")),
+    (302, "text/html", b"", (502, "text/plain; charset=utf-8", b"upstream answered 302")),
+    (204, TYPE, b"", (502, "text/plain; charset=utf-8", b"upstream answered 204")),
+    (
+        200,
+        "text/html; charset=utf-8",
+        b"<h1>",
+        (
+            502,
+            "text/plain; charset=utf-8",
+            b"upstream answered 200 with text/html; charset=utf-8, not an event stream",
+        ),
+    ),
+    (
+        200,
+        "application/json",
+        b"{}",
+        (502, "text/plain; charset=utf-8", b"upstream answered 200 with application/json, not an event stream"),
+    ),
+]
+
+
+@KINDS
+@pytest.mark.parametrize(("status", "content_type", "body", "answer"), REFUSALS)
+def test_answer_that_is_no_event_stream_is_raised_in_the_view(
+    kind: str, status: int, content_type: str, body: bytes, answer: tuple[int, str, bytes]
+) -> None:
+    """With what upstream said, and with what may be said of it to the client."""
+    given = Body(body)
+
+    async def view() -> None:
+        with pytest.raises(UpstreamError) as caught:
+            await primed(relay(opened(kind, given, status, content_type)))
+        error = caught.value
+        assert (error.status, error.media_type, error.body) == (status, content_type, body)
+        assert error.answer == answer
+        assert str(error).startswith(f"upstream answered {status}")
+        await until(lambda: bool(given.closed))
+
+    run(view())
+
+
+@KINDS
+def test_refusal_is_read_to_a_limit(kind: str) -> None:
+    """A page without end is not."""
+    given = Body(*[b"x" * 50_000] * 100, ValueError())
+
+    async def view() -> None:
+        with pytest.raises(UpstreamError) as caught:
+            await primed(relay(opened(kind, given, 500, "text/plain")))
+        assert len(caught.value.body) == 65536
+
+    run(view())
+
+
+@KINDS
+def test_response_that_is_open_already_is_taken_too(kind: str) -> None:
+    """As of `client.send(request, stream=True)`."""
+    body = Body(b"data: a\n\n")
+    response = httpx.Response(200, headers={"Content-Type": TYPE}, stream=body)
+    if kind == "sync":
+        response.stream = type("S", (httpx.SyncByteStream,), {"__iter__": body.__iter__, "close": body.close})()
+    assert run(stream(relay(response))).body == b"data: a\n\n"
+
+
+@KINDS
+def test_upstream_is_closed_when_the_client_leaves(kind: str) -> None:
+    """Once."""
+    body = Body(*[b"data: a\n\n"] * 10_000)
+
+    async def work() -> None:
+        client = Client()
+        client.stop_reading()
+        serving = start(relay(opened(kind, body)), client)
+        await client.began(1)
+        client.leave()
+        client.read_on()
+        await serving
+
+    run(work())
+    assert body.closed == 1
+
+
+def test_open_response_that_is_never_streamed_is_closed() -> None:
+    """HEAD asks for no body, and upstream is paid for none."""
+    body = Body(b"data: a\n\n")
+    client = httpx.Client(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, headers={"Content-Type": TYPE}, stream=body))
+    )
+    response = client.send(client.build_request("GET", "http://upstream/"), stream=True)
+    WSGIClient(relay(response), method="HEAD").read()
+    assert body.closed == 1
+
+
+def test_error_may_be_told_in_the_words_of_the_protocol() -> None:
+    """By `on_error`, where the view knows what the events are."""
+    client = run(
+        stream(relay(opened("async", Body(b"data: a\n\n")), end="[DONE]"), on_error=chat_completions.error_event)
+    )
+    (_, told) = EventDecoder().feed(client.body)
+    assert '"error"' in told.data
+
+
+@pytest.mark.parametrize("response", [None, "text", [b"data: a\n\n"], lambda: None])
+def test_what_is_no_response_is_refused_in_the_view(response: Any) -> None:
+    """With what it should be."""
+    with pytest.raises(TypeError, match="response must be one of httpx"):
+        relay(response)
+
+
+@pytest.mark.parametrize("options", [{"map": "a"}, {"end": 7}])
+def test_wrong_option_is_refused_in_the_view(options: dict[str, Any]) -> None:
+    """Before anything is sent."""
+    with pytest.raises(TypeError, match="must be a"):
+        relay(opened("sync", Body()), **options)
