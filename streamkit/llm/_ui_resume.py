@@ -53,22 +53,26 @@ async def attach(
         cursor: Send cursors, as `providerMetadata.streamkit.cursor` of each part of text, reasoning, source and file.
             They are for a client with `resumeStreamIsReplay: false`.
     """
-    has_failed = False
     try:
-        async with aclosing(_read(streams, key, after)) as events:
-            async for event in events:
-                if event.event is not None:
-                    for part in _end(event, has_failed=has_failed):
-                        yield _encoded(part)
-                    break
-                if (
-                    isinstance(event, EncodedEvent) and event.encoded != DONE.encoded
-                ):  # it is sent when the end is known
-                    has_failed = has_failed or _is_error(event)
-                    yield _with_cursor(event) if cursor else event.with_id(None)
+        async with aclosing(_read(streams, key, after)) as events, aclosing(_parts(events, cursor=cursor)) as parts:
+            async for part in parts:
+                yield part
     except UnknownStreamError:
         yield _encoded({"type": "error", "errorText": FORGOTTEN})
     yield DONE
+
+
+async def _parts(events: AsyncGenerator[Event, None], *, cursor: bool) -> AsyncGenerator[Event, None]:
+    """Yield the parts that the log has, and last what tells of the end."""
+    has_failed = False
+    async for event in events:
+        if event.event is not None:
+            for part in _end(event, has_failed=has_failed):
+                yield _encoded(part)
+            return
+        if isinstance(event, EncodedEvent) and event.encoded != DONE.encoded:  # it is sent when the end is known
+            has_failed = has_failed or _is_error(event)
+            yield _with_cursor(event) if cursor else event.with_id(None)
 
 
 async def _read(streams: Detached, key: str, after: str | None) -> AsyncGenerator[Event, None]:
