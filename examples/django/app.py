@@ -19,7 +19,6 @@ from streamkit.django import EventStreamResponse, last_event_id
 PACE = 0.05  # seconds a word, about as fast as a language model writes
 FEATURES = ("prompt", "job", "export", "completions", "relay", "detached", "assistant", "notifications")
 PAGES = Path(__file__).parent / "static"
-FEATURES = ("prompt", "job", "export", "relay", "detached", "assistant", "notifications")
 
 settings.configure(  # a whole project in one file; in yours, copy the views and urlpatterns
     DEBUG=True,  # for development: runserver then serves the static files too

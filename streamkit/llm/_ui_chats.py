@@ -14,7 +14,7 @@ from streamkit._engine.bodies import discard
 from streamkit._engine.stream import Stream
 from streamkit.channels._channels import Channels
 from streamkit.channels._entry import read_payload, write_payload
-from streamkit.channels._position import check_channel
+from streamkit.channels._position import MAX_NAME, check_channel
 from streamkit.llm._flow import run
 from streamkit.llm._ui_machine import UIMessage
 from streamkit.llm._ui_resume import attach
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from streamkit.channels import Detached, Status
 
 PREFIX = "chat:"
-MAX_ID = 250
+MAX_ID = MAX_NAME - len(PREFIX)
 
 
 class Chats:
@@ -168,9 +168,12 @@ def channel_of(chat_id: object) -> str:
     """
     if not isinstance(chat_id, str):
         raise TypeError(f"chat_id must be a str, not {chat_id!r:.200}")
-    if not 1 <= len(chat_id.encode(errors="surrogatepass")) <= MAX_ID:
-        raise ValueError(f"chat_id must have 1 to {MAX_ID} bytes in UTF-8, and this has not: {chat_id!r:.300}")
-    return check_channel(PREFIX + chat_id)
+    try:
+        if chat_id:
+            return check_channel(PREFIX + chat_id)
+    except ValueError:
+        pass
+    raise ValueError(f"chat_id must have 1 to {MAX_ID} bytes in UTF-8, and this has not: {chat_id!r:.300}")
 
 
 def _is_idle(status: Status, *, is_saved: bool) -> bool:

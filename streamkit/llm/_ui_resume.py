@@ -93,12 +93,12 @@ async def _read(streams: Detached, key: str, after: str | None) -> AsyncGenerato
 
 def _end(event: Event, *, has_failed: bool) -> list[Part]:
     """Return what tells the client of an end, or of a gap."""
-    if event.event == "cancelled":
-        return [{"type": "abort"}]
     if event.event == "gap":
         return [{"type": "error", "errorText": GAP}]
     if event.event == "done" or has_failed:
         return []
+    if event.event == "cancelled":
+        return [{"type": "abort"}]
     return [{"type": "error", "errorText": event.data["error"]}]
 
 
