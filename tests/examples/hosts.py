@@ -28,6 +28,7 @@ class Reply:
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str]
 
 
 class Host:
@@ -61,7 +62,9 @@ class Host:
 
     def _reply(self, response: Any) -> Reply:
         with response:
-            return Reply(response.status_code, response.headers.get("Content-Type", ""), response.get_data())
+            return Reply(
+                response.status_code, response.headers.get("Content-Type", ""), response.get_data(), response.headers
+            )
 
 
 class _FastAPIHost(Host):
@@ -69,7 +72,7 @@ class _FastAPIHost(Host):
         return getattr(self._client, method)(target, content=body, headers={"Content-Type": "application/json"})
 
     def _reply(self, response: Any) -> Reply:
-        return Reply(response.status_code, response.headers.get("Content-Type", ""), response.content)
+        return Reply(response.status_code, response.headers.get("Content-Type", ""), response.content, response.headers)
 
 
 class _DjangoHost(Host):
@@ -79,7 +82,7 @@ class _DjangoHost(Host):
     def _reply(self, response: Any) -> Reply:
         body = b"".join(response) if response.streaming else response.content
         response.close()
-        return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
+        return Reply(response.status_code, response.headers.get("Content-Type", ""), body, response.headers)
 
 
 @contextlib.contextmanager

@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from streamkit import EventDecoder, NDJSONDecoder
+from streamkit import EventDecoder, NDJSONDecoder, Pipe
 from streamkit.channels import Channels, SQLiteLog
-from tests.examples.hosts import Host, imported
+from tests.examples.hosts import Host, Reply, imported
 from tests.examples.upstream import REFUSAL, WORDS, StandIn, stand_in
 from tests.rig.requirements import needs
 
@@ -37,6 +37,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         patch.setattr(host.modules["app"], "PACE", 0)
         patch.setattr(host.modules["prompt"], "PACE", 0)
         patch.setattr(host.modules["detached"], "PACE", 0)
+        patch.setattr(host.modules["assistant"], "PACE", 0)
         patch.setattr(host.modules["job"], "LIMIT", 10_000)
         yield host
 
@@ -119,7 +120,7 @@ def test_export_ends_with_its_completeness(host: Host) -> None:
     assert rows[-1] == {"complete": True}
 
 
-@pytest.mark.parametrize("path", ["/", "/prompt", "/job", "/export", "/detached", "/notifications"])
+@pytest.mark.parametrize("path", ["/", "/prompt", "/job", "/export", "/detached", "/assistant", "/notifications"])
 def test_page_is_served(host: Host, path: str) -> None:
     """Every feature has its page."""
     reply = host.get(path)
@@ -192,6 +193,59 @@ class TestDetached:
         """A wrong body starts nothing."""
         assert host.put(address, body).status in (400, 422)
         assert host.get(address).status == 404
+
+
+class TestAssistant:
+    """The chat for useChat."""
+
+    @pytest.fixture
+    def chat(self) -> str:
+        """Return the id of a chat that nobody has begun."""
+        return str(uuid4())
+
+    def ask(self, host: Host, chat: str, question: str = QUESTION) -> Reply:
+        """Send what useChat sends."""
+        message = {"id": "m1", "role": "user", "parts": [{"type": "file"}, {"type": "text", "text": question}]}
+        before = {"id": "m0", "role": "assistant", "parts": [{"type": "step-start"}, {"type": "text", "text": "x"}]}
+        sent = {"id": chat, "messages": [before, message], "trigger": "submit-message"}
+        return host.post("/api/chat", json.dumps(sent).encode())
+
+    def test_answer_is_a_ui_message_stream(self, host: Host, chat: str) -> None:
+        """By its header, and its parts, which have a data line and nothing else."""
+        reply = self.ask(host, chat)
+        *parts, done = EventDecoder().feed(reply.body)
+        assert (reply.status, reply.content_type) == (200, "text/event-stream")
+        assert reply.headers["x-vercel-ai-ui-message-stream"] == "v1"
+        assert {line[:6] for line in reply.body.splitlines()} == {b"data: ", b""}
+        deltas = [part["delta"] for part in map(json.loads, (event.data for event in parts)) if "delta" in part]
+        assert deltas == host.modules["answers"].words(QUESTION)
+        assert done.data == "[DONE]"
+
+    def test_last_answer_is_resumed_whole(self, host: Host, chat: str) -> None:
+        """The same bytes, with the same message id; 204 for a chat without an answer."""
+        address = f"/api/chat/{chat}/stream"
+        assert host.get(address).status == 204
+        self.ask(host, chat, "slow client")
+        reply = self.ask(host, chat)
+        again = host.get(address)
+        assert (again.status, again.body) == (200, reply.body)
+        assert again.headers["x-vercel-ai-ui-message-stream"] == "v1"
+
+    def test_stopped_answer_is_aborted(self, host: Host, chat: str) -> None:
+        """For those who come later, too."""
+        address = f"/api/chat/{chat}/stream"
+        assert host.delete(address).status == 204
+        # Started beside the request, since a test client reads a response to its end.
+        host.modules["assistant"].chats.start_sync(chat, Pipe())
+        assert host.delete(address).status == 204
+        assert host.get(address).body.endswith(b'data: {"type":"abort"}\n\ndata: [DONE]\n\n')
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"{", b"[]", b"{}", b'{"id": "x", "messages": [{"parts": []}]}', b'{"id": 7, "messages": []}']
+    )
+    def test_body_that_is_no_chat_is_refused(self, host: Host, body: bytes) -> None:
+        """A wrong body is the client's error, not ours."""
+        assert host.post("/api/chat", body).status in (400, 422)
 
 
 class TestNotifications:
