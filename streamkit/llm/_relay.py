@@ -63,7 +63,7 @@ def relay(
     is_sync, is_async = _ways(response)
     if not (is_sync or is_async):
         raise TypeError(f"response must be one of httpx, or what its client.stream() returns, not {response!r:.200}")
-    return run(Relayed(map, end, max_event_size), _Async(response) if is_async else _Sync(response))
+    return run(Relayed(map, end, max_event_size), _Sync(response) if is_sync else _Async(response))
 
 
 def _ways(response: Any) -> tuple[bool, bool]:

@@ -15,9 +15,7 @@ from streamkit.asgi import primed
 from streamkit.errors import EncodeError, EventTooLargeError
 from streamkit.llm import UpstreamError, chat_completions, relay
 from tests.engine.drive import Client, WSGIClient, run, start, stream, until
-from tests.rig.requirements import needs
 
-pytestmark = needs("httpx")
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
 TYPE = "text/event-stream; charset=utf-8"
 
@@ -50,11 +48,14 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.closed += 1
 
 
+def answering(body: Body, status: int = 200, content_type: str = TYPE) -> httpx.MockTransport:
+    """Return what stands for a server that answers with `body`."""
+    return httpx.MockTransport(lambda _: httpx.Response(status, headers={"Content-Type": content_type}, stream=body))
+
+
 def opened(kind: str, body: Body, status: int = 200, content_type: str = TYPE) -> Any:
     """Return what `client.stream()` does, of a server that answers with `body`."""
-    transport = httpx.MockTransport(
-        lambda _: httpx.Response(status, headers={"Content-Type": content_type}, stream=body)
-    )
+    transport = answering(body, status, content_type)
     client = httpx.Client(transport=transport) if kind == "sync" else httpx.AsyncClient(transport=transport)
     return client.stream("POST", "http://upstream/")
 
@@ -215,14 +216,25 @@ def test_refusal_is_read_to_a_limit(kind: str) -> None:
     run(view())
 
 
+def open_sync(body: Body) -> httpx.Response:
+    """Return a response whose body was not read yet."""
+    client = httpx.Client(transport=answering(body))
+    return client.send(client.build_request("GET", "http://upstream/"), stream=True)
+
+
+async def open_async(body: Body) -> httpx.Response:
+    """Return a response whose body was not read yet."""
+    client = httpx.AsyncClient(transport=answering(body))
+    return await client.send(client.build_request("GET", "http://upstream/"), stream=True)
+
+
 @KINDS
 def test_response_that_is_open_already_is_taken_too(kind: str) -> None:
     """As of `client.send(request, stream=True)`."""
     body = Body(b"data: a\n\n")
-    response = httpx.Response(200, headers={"Content-Type": TYPE}, stream=body)
-    if kind == "sync":
-        response.stream = type("S", (httpx.SyncByteStream,), {"__iter__": body.__iter__, "close": body.close})()
+    response = run(open_async(body)) if kind == "async" else open_sync(body)
     assert run(stream(relay(response))).body == b"data: a\n\n"
+    assert body.closed == 1
 
 
 @KINDS
@@ -246,11 +258,7 @@ def test_upstream_is_closed_when_the_client_leaves(kind: str) -> None:
 def test_open_response_that_is_never_streamed_is_closed() -> None:
     """HEAD asks for no body, and upstream is paid for none."""
     body = Body(b"data: a\n\n")
-    client = httpx.Client(
-        transport=httpx.MockTransport(lambda _: httpx.Response(200, headers={"Content-Type": TYPE}, stream=body))
-    )
-    response = client.send(client.build_request("GET", "http://upstream/"), stream=True)
-    WSGIClient(relay(response), method="HEAD").read()
+    WSGIClient(relay(open_sync(body)), method="HEAD").read()
     assert body.closed == 1
 
 
