@@ -15,6 +15,7 @@ from streamkit.asgi import primed
 from streamkit.errors import EncodeError, EventTooLargeError
 from streamkit.llm import UpstreamError, chat_completions, relay
 from tests.engine.drive import Client, WSGIClient, run, start, stream, until
+from tests.llm.upstream import Upstream, upstream
 
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
 TYPE = "text/event-stream; charset=utf-8"
@@ -253,6 +254,48 @@ def test_upstream_is_closed_when_the_client_leaves(kind: str) -> None:
 
     run(work())
     assert body.closed == 1
+
+
+@pytest.fixture
+def silent() -> Iterator[Upstream]:
+    """Serve an upstream that sends one word and then nothing."""
+    with upstream() as server:
+        yield server
+
+
+ASK = {"model": "silent"}
+
+
+def test_silent_upstream_is_closed_at_once_when_the_client_leaves(silent: Upstream) -> None:
+    """An async request is: under ASGI, and on a loop of streamkit's own under WSGI."""
+
+    async def work() -> None:
+        async with httpx.AsyncClient(timeout=60) as client:
+            caller = Client()
+            serving = start(relay(client.stream("POST", f"{silent.url}/chat/completions", json=ASK)), caller)
+            await until(lambda: b'"a"' in caller.body)
+            caller.leave()
+            await serving
+
+    run(work())
+    assert silent.left.wait(10)
+    silent.left.clear()
+    caller = WSGIClient(relay(httpx.AsyncClient(timeout=60).stream("POST", f"{silent.url}/chat/completions", json=ASK)))
+    while b'"a"' not in next(caller.body):
+        pass
+    caller.close()
+    assert silent.left.wait(10)
+
+
+def test_silent_upstream_is_closed_by_its_next_word_where_a_thread_waits(silent: Upstream) -> None:
+    """Nothing can wake a thread in a socket; the reader is let go all the same."""
+    url = f"{silent.url}/chat/completions"
+    caller = WSGIClient(relay(httpx.stream("POST", url, json=ASK, timeout=60)))
+    while b'"a"' not in next(caller.body):
+        pass
+    caller.close()
+    silent.go.set()
+    assert silent.left.wait(10)
 
 
 def test_open_response_that_is_never_streamed_is_closed() -> None:
