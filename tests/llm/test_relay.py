@@ -14,7 +14,7 @@ from streamkit import Event, EventDecoder, EventStream
 from streamkit.asgi import primed
 from streamkit.errors import EncodeError, EventTooLargeError
 from streamkit.llm import UpstreamError, chat_completions, relay
-from tests.engine.drive import Client, WSGIClient, run, start, stream, until
+from tests.engine.drive import Client, WSGIClient, response, run, scope, start, stream, until
 from tests.llm.upstream import Upstream, upstream
 
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
@@ -122,6 +122,7 @@ def test_relay_ends_at_the_end_mark(kind: str, end: Any) -> None:
     [
         ([b"data: a\n\n"], "ended after 1 events without '[DONE]'"),
         ([b"data: a\n\n", b"data: b"], "closed in the middle of an event, after 1 whole ones"),
+        ([b"data: a\n\n", b"event: b\n"], "closed in the middle of an event, after 1 whole ones"),
         ([b"data: a\n\n", b"data: b\n"], "closed in the middle of an event, after 1 whole ones"),
         ([], "ended after 0 events"),
     ],
@@ -136,6 +137,12 @@ def test_answer_that_breaks_off_is_cut_here_too(kind: str, chunks: list[bytes], 
 def test_answer_without_an_end_mark_may_end_between_events(kind: str) -> None:
     """After a comment too."""
     assert sent(kind, b"data: a\n\n:\n") == b"data: a\n\n"
+
+
+@KINDS
+def test_media_type_may_be_written_in_any_way(kind: str) -> None:
+    """By upstream; what is sent on is written as clients want it."""
+    assert sent(kind, b"data: a\n\n", content_type="Text/Event-Stream ;charset=UTF-8") == b"data: a\n\n"
 
 
 @KINDS
@@ -233,8 +240,8 @@ async def open_async(body: Body) -> httpx.Response:
 def test_response_that_is_open_already_is_taken_too(kind: str) -> None:
     """As of `client.send(request, stream=True)`."""
     body = Body(b"data: a\n\n")
-    response = run(open_async(body)) if kind == "async" else open_sync(body)
-    assert run(stream(relay(response))).body == b"data: a\n\n"
+    given = run(open_async(body)) if kind == "async" else open_sync(body)
+    assert run(stream(relay(given))).body == b"data: a\n\n"
     assert body.closed == 1
 
 
@@ -298,11 +305,59 @@ def test_silent_upstream_is_closed_by_its_next_word_where_a_thread_waits(silent:
     assert silent.left.wait(10)
 
 
-def test_open_response_that_is_never_streamed_is_closed() -> None:
+@KINDS
+def test_open_response_that_is_never_streamed_is_closed(kind: str) -> None:
     """HEAD asks for no body, and upstream is paid for none."""
     body = Body(b"data: a\n\n")
-    WSGIClient(relay(open_sync(body)), method="HEAD").read()
+
+    async def head() -> None:
+        client = Client()
+        await response(relay(await open_async(body)))(scope("HEAD"), client.receive, client.send)
+
+    if kind == "sync":
+        WSGIClient(relay(open_sync(body)), method="HEAD").read()
+    else:
+        run(head())
     assert body.closed == 1
+
+
+class Opener:
+    """Opens an answer, and notes when it was let go."""
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+        self.left = 0
+
+
+class SyncOpener(Opener):
+    """Is a sync one."""
+
+    def __enter__(self) -> httpx.Response:
+        return open_sync(self.body)
+
+    def __exit__(self, *_: object) -> None:
+        self.left += 1
+
+
+class AsyncOpener(Opener):
+    """Is an async one."""
+
+    async def __aenter__(self) -> httpx.Response:
+        return await open_async(self.body)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.left += 1
+
+
+@pytest.mark.parametrize("kind", [SyncOpener, AsyncOpener])
+def test_what_opens_the_answer_is_let_go_once_and_only_where_it_was_opened(kind: type[Opener]) -> None:
+    """At the end, when the client leaves, or never."""
+    opener = kind(Body(b"data: a\n\n"))
+    assert run(stream(relay(opener))).body == b"data: a\n\n"
+    assert opener.left == 1
+    opener = kind(Body())
+    WSGIClient(relay(opener), method="HEAD").read()
+    assert opener.left == 0
 
 
 def test_error_may_be_told_in_the_words_of_the_protocol() -> None:
@@ -314,11 +369,11 @@ def test_error_may_be_told_in_the_words_of_the_protocol() -> None:
     assert '"error"' in told.data
 
 
-@pytest.mark.parametrize("response", [None, "text", [b"data: a\n\n"], lambda: None])
-def test_what_is_no_response_is_refused_in_the_view(response: Any) -> None:
+@pytest.mark.parametrize("given", [None, "text", [b"data: a\n\n"], lambda: None])
+def test_what_is_no_response_is_refused_in_the_view(given: Any) -> None:
     """With what it should be."""
     with pytest.raises(TypeError, match="response must be one of httpx"):
-        relay(response)
+        relay(given)
 
 
 @pytest.mark.parametrize("options", [{"map": "a"}, {"end": 7}])
