@@ -108,6 +108,10 @@ def _encoded(value: object) -> Event:
     return value if isinstance(value, Event) else EncodedEvent(dumps(value), is_json=True)
 
 
+END = object()
+"""What stands for the next part of a source that has none."""
+
+
 class _Flow:
     """What is the same for sync and async sources: everything but the waiting."""
 
@@ -122,22 +126,17 @@ class _Flow:
         self._is_closed = False
 
     def _received(self, part: object) -> None:
+        """Take the next part of the source, or its end."""
+        protocol, self._over = self._protocol, part is END
         try:
             if self._count == 0:
-                self._give(self._protocol.begin())
-            self._give(self._protocol.feed(part, self._count))
-        except Exception as exc:
-            self._failed(exc)
-        self._count += 1
-        if self._protocol.over and not self._over:
-            self._ended()
-
-    def _ended(self) -> None:
-        self._over = True
-        try:
-            if self._count == 0:
-                self._give(self._protocol.begin())
-            self._give(self._protocol.end())
+                self._give(protocol.begin())
+            if not self._over:
+                self._give(protocol.feed(part, self._count))
+                self._over = protocol.over
+            self._count += 1
+            if self._over:
+                self._give(protocol.end())
         except Exception as exc:
             self._failed(exc)
 
@@ -184,9 +183,7 @@ class _SyncFlow(_Flow):
         try:
             if self._items is None:
                 self._items = iter(self._source)  # type: ignore[arg-type]
-            part = next(self._items)
-        except StopIteration:
-            self._ended()
+            part = next(self._items, END)
         except Exception as exc:
             self._failed(exc)
         else:
@@ -216,9 +213,9 @@ class _AsyncFlow(_Flow):
         try:
             if self._items is None:
                 self._items = aiter(self._source)  # type: ignore[arg-type]
-            part = await (anext(self._items) if error is None else throw_async(self._items, error))
-        except StopAsyncIteration:
-            self._ended()
+            part = await (anext(self._items, END) if error is None else throw_async(self._items, error))
+        except StopAsyncIteration:  # the answer to a throw
+            self._received(END)
         except Exception as exc:
             self._failed(exc)
         else:

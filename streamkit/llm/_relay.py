@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import aclosing
 from typing import Any
 
 from streamkit._engine.source import Source
@@ -63,7 +62,7 @@ def relay(
     is_sync, is_async = _ways(response)
     if not (is_sync or is_async):
         raise TypeError(f"response must be one of httpx, or what its client.stream() returns, not {response!r:.200}")
-    return run(Relayed(map, end, max_event_size), _Async(response) if is_async else _Sync(response))
+    return run(Relayed(map, end, max_event_size), _Sync(response) if is_sync else _Async(response))
 
 
 def _ways(response: Any) -> tuple[bool, bool]:
@@ -189,11 +188,11 @@ class _Sync(_Upstream):
         yield from self._response.iter_bytes()
 
     def close(self) -> None:
-        """Close the answer, and what has opened it."""
-        if self._response is not None:
+        """Close the answer, by what has opened it."""
+        if self._opener is None:
             self._response.close()
-            if self._opener is not None:
-                self._opener.__exit__(None, None, None)
+        elif self._response is not None:
+            self._opener.__exit__(None, None, None)
 
 
 class _Async(_Upstream):
@@ -207,13 +206,12 @@ class _Async(_Upstream):
                 if len(body) >= MAX_BODY:
                     break
             raise self._refusal(body)
-        async with aclosing(self._response.aiter_bytes()) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        async for chunk in self._response.aiter_bytes():
+            yield chunk
 
     async def aclose(self) -> None:
-        """Close the answer, and what has opened it."""
-        if self._response is not None:
+        """Close the answer, by what has opened it."""
+        if self._opener is None:
             await self._response.aclose()
-            if self._opener is not None:
-                await self._opener.__aexit__(None, None, None)
+        elif self._response is not None:
+            await self._opener.__aexit__(None, None, None)

@@ -168,6 +168,13 @@ def test_upstream_that_ends_without_a_finish_reason_was_cut(parts: list[Any]) ->
     assert "without a finish reason" in str(error)
 
 
+def test_upstream_that_never_began_its_answer_was_cut() -> None:
+    """Its first chunk may have no choices, only what it thinks of the prompt."""
+    told, error = sent([{"choices": [], "prompt_filter_results": []}])[1:]
+    assert told == {"error": GENERAL}
+    assert isinstance(error, UpstreamError)
+
+
 def test_each_choice_needs_its_finish_reason() -> None:
     """Of two answers one may be cut."""
     two = [{"choices": [{"index": number, "delta": {"content": "a"}, "finish_reason": None}]} for number in range(2)]

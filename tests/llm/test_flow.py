@@ -239,6 +239,17 @@ def test_source_that_was_never_begun_is_closed(kind: str) -> None:
     assert given.closed == 1
 
 
+def test_source_is_closed_once_whoever_closes_it_again() -> None:
+    """By a server and by a test, say; after that nothing comes."""
+    given = Sync("a", "b")
+    flow: Any = run(Shout(), given)
+    assert next(flow).data == "hello"
+    flow.close()
+    flow.close()
+    assert given.closed == 1
+    assert list(flow) == []
+
+
 def test_source_that_goes_both_ways_does() -> None:
     """The response decides, as for any such source."""
     for ways in range(2):
@@ -313,9 +324,14 @@ def test_word_of_the_app_on_an_error_is_asked_for_and_may_fail(caplog: pytest.Lo
 
 def test_flow_of_a_flow_tells_in_its_own_words() -> None:
     """The error inside is what failed."""
-    outer: Any = run(Shout(), run(Shout(), ["a", None]))
+
+    def relaying() -> Iterator[str]:
+        yield "a"
+        raise InBandError(ValueError("inside"), [Event("in other words")])
+
+    outer: Any = run(Shout(), relaying())
     with pytest.raises(InBandError) as caught:
         list(outer)
-    assert isinstance(caught.value.error, EncodeError)
+    assert isinstance(caught.value.error, ValueError)
     items = [event for event in caught.value.items if isinstance(event, Event)]
-    assert [event.data for event in items] == [{"failed": "EncodeError"}, "[DONE]"]
+    assert [event.data for event in items] == [{"failed": "ValueError"}, "[DONE]"]

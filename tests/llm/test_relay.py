@@ -14,10 +14,9 @@ from streamkit import Event, EventDecoder, EventStream
 from streamkit.asgi import primed
 from streamkit.errors import EncodeError, EventTooLargeError
 from streamkit.llm import UpstreamError, chat_completions, relay
-from tests.engine.drive import Client, WSGIClient, run, start, stream, until
-from tests.rig.requirements import needs
+from tests.engine.drive import Client, WSGIClient, response, run, scope, start, stream, until
+from tests.llm.upstream import Upstream, upstream
 
-pytestmark = needs("httpx")
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
 TYPE = "text/event-stream; charset=utf-8"
 
@@ -50,11 +49,14 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.closed += 1
 
 
+def answering(body: Body, status: int = 200, content_type: str = TYPE) -> httpx.MockTransport:
+    """Return what stands for a server that answers with `body`."""
+    return httpx.MockTransport(lambda _: httpx.Response(status, headers={"Content-Type": content_type}, stream=body))
+
+
 def opened(kind: str, body: Body, status: int = 200, content_type: str = TYPE) -> Any:
     """Return what `client.stream()` does, of a server that answers with `body`."""
-    transport = httpx.MockTransport(
-        lambda _: httpx.Response(status, headers={"Content-Type": content_type}, stream=body)
-    )
+    transport = answering(body, status, content_type)
     client = httpx.Client(transport=transport) if kind == "sync" else httpx.AsyncClient(transport=transport)
     return client.stream("POST", "http://upstream/")
 
@@ -120,6 +122,7 @@ def test_relay_ends_at_the_end_mark(kind: str, end: Any) -> None:
     [
         ([b"data: a\n\n"], "ended after 1 events without '[DONE]'"),
         ([b"data: a\n\n", b"data: b"], "closed in the middle of an event, after 1 whole ones"),
+        ([b"data: a\n\n", b"event: b\n"], "closed in the middle of an event, after 1 whole ones"),
         ([b"data: a\n\n", b"data: b\n"], "closed in the middle of an event, after 1 whole ones"),
         ([], "ended after 0 events"),
     ],
@@ -134,6 +137,12 @@ def test_answer_that_breaks_off_is_cut_here_too(kind: str, chunks: list[bytes], 
 def test_answer_without_an_end_mark_may_end_between_events(kind: str) -> None:
     """After a comment too."""
     assert sent(kind, b"data: a\n\n:\n") == b"data: a\n\n"
+
+
+@KINDS
+def test_media_type_may_be_written_in_any_way(kind: str) -> None:
+    """By upstream; what is sent on is written as clients want it."""
+    assert sent(kind, b"data: a\n\n", content_type="Text/Event-Stream ;charset=UTF-8") == b"data: a\n\n"
 
 
 @KINDS
@@ -215,14 +224,25 @@ def test_refusal_is_read_to_a_limit(kind: str) -> None:
     run(view())
 
 
+def open_sync(body: Body) -> httpx.Response:
+    """Return a response whose body was not read yet."""
+    client = httpx.Client(transport=answering(body))
+    return client.send(client.build_request("GET", "http://upstream/"), stream=True)
+
+
+async def open_async(body: Body) -> httpx.Response:
+    """Return a response whose body was not read yet."""
+    client = httpx.AsyncClient(transport=answering(body))
+    return await client.send(client.build_request("GET", "http://upstream/"), stream=True)
+
+
 @KINDS
 def test_response_that_is_open_already_is_taken_too(kind: str) -> None:
     """As of `client.send(request, stream=True)`."""
     body = Body(b"data: a\n\n")
-    response = httpx.Response(200, headers={"Content-Type": TYPE}, stream=body)
-    if kind == "sync":
-        response.stream = type("S", (httpx.SyncByteStream,), {"__iter__": body.__iter__, "close": body.close})()
-    assert run(stream(relay(response))).body == b"data: a\n\n"
+    given = run(open_async(body)) if kind == "async" else open_sync(body)
+    assert run(stream(relay(given))).body == b"data: a\n\n"
+    assert body.closed == 1
 
 
 @KINDS
@@ -243,15 +263,101 @@ def test_upstream_is_closed_when_the_client_leaves(kind: str) -> None:
     assert body.closed == 1
 
 
-def test_open_response_that_is_never_streamed_is_closed() -> None:
+@pytest.fixture
+def silent() -> Iterator[Upstream]:
+    """Serve an upstream that sends one word and then nothing."""
+    with upstream() as server:
+        yield server
+
+
+ASK = {"model": "silent"}
+
+
+def test_silent_upstream_is_closed_at_once_when_the_client_leaves(silent: Upstream) -> None:
+    """An async request is: under ASGI, and on a loop of streamkit's own under WSGI."""
+
+    async def work() -> None:
+        async with httpx.AsyncClient(timeout=60) as client:
+            caller = Client()
+            serving = start(relay(client.stream("POST", f"{silent.url}/chat/completions", json=ASK)), caller)
+            await until(lambda: b'"a"' in caller.body)
+            caller.leave()
+            await serving
+
+    run(work())
+    assert silent.left.wait(10)
+    silent.left.clear()
+    caller = WSGIClient(relay(httpx.AsyncClient(timeout=60).stream("POST", f"{silent.url}/chat/completions", json=ASK)))
+    while b'"a"' not in next(caller.body):
+        pass
+    caller.close()
+    assert silent.left.wait(10)
+
+
+def test_silent_upstream_is_closed_by_its_next_word_where_a_thread_waits(silent: Upstream) -> None:
+    """Nothing can wake a thread in a socket; the reader is let go all the same."""
+    url = f"{silent.url}/chat/completions"
+    caller = WSGIClient(relay(httpx.stream("POST", url, json=ASK, timeout=60)))
+    while b'"a"' not in next(caller.body):
+        pass
+    caller.close()
+    silent.go.set()
+    assert silent.left.wait(10)
+
+
+@KINDS
+def test_open_response_that_is_never_streamed_is_closed(kind: str) -> None:
     """HEAD asks for no body, and upstream is paid for none."""
     body = Body(b"data: a\n\n")
-    client = httpx.Client(
-        transport=httpx.MockTransport(lambda _: httpx.Response(200, headers={"Content-Type": TYPE}, stream=body))
-    )
-    response = client.send(client.build_request("GET", "http://upstream/"), stream=True)
-    WSGIClient(relay(response), method="HEAD").read()
+
+    async def head() -> None:
+        client = Client()
+        await response(relay(await open_async(body)))(scope("HEAD"), client.receive, client.send)
+
+    if kind == "sync":
+        WSGIClient(relay(open_sync(body)), method="HEAD").read()
+    else:
+        run(head())
     assert body.closed == 1
+
+
+class Opener:
+    """Opens an answer, and notes when it was let go."""
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+        self.left = 0
+
+
+class SyncOpener(Opener):
+    """Is a sync one."""
+
+    def __enter__(self) -> httpx.Response:
+        return open_sync(self.body)
+
+    def __exit__(self, *_: object) -> None:
+        self.left += 1
+
+
+class AsyncOpener(Opener):
+    """Is an async one."""
+
+    async def __aenter__(self) -> httpx.Response:
+        return await open_async(self.body)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.left += 1
+
+
+@pytest.mark.parametrize("kind", [SyncOpener, AsyncOpener])
+def test_what_opens_the_answer_is_let_go_once_and_only_where_it_was_opened(kind: type[Opener]) -> None:
+    """At the end, when the client leaves, or never."""
+    opener = kind(Body(b"data: a\n\n"))
+    assert run(stream(relay(opener))).body == b"data: a\n\n"
+    assert opener.left == 1
+    opener = kind(Body())
+    WSGIClient(relay(opener), method="HEAD").read()
+    assert opener.left == 0
 
 
 def test_error_may_be_told_in_the_words_of_the_protocol() -> None:
@@ -263,11 +369,11 @@ def test_error_may_be_told_in_the_words_of_the_protocol() -> None:
     assert '"error"' in told.data
 
 
-@pytest.mark.parametrize("response", [None, "text", [b"data: a\n\n"], lambda: None])
-def test_what_is_no_response_is_refused_in_the_view(response: Any) -> None:
+@pytest.mark.parametrize("given", [None, "text", [b"data: a\n\n"], lambda: None])
+def test_what_is_no_response_is_refused_in_the_view(given: Any) -> None:
     """With what it should be."""
     with pytest.raises(TypeError, match="response must be one of httpx"):
-        relay(response)
+        relay(given)
 
 
 @pytest.mark.parametrize("options", [{"map": "a"}, {"end": 7}])
