@@ -77,18 +77,19 @@ async def _parts(events: AsyncGenerator[Event, None], *, cursor: bool) -> AsyncG
 
 async def _read(streams: Detached, key: str, after: str | None) -> AsyncGenerator[Event, None]:
     """Yield what the log has; from the start, where it cannot go on after a cursor."""
-    if after:
-        async with aclosing(streams.attach(key, after)) as events:
+    events = streams.attach(key, after)
+    try:
+        first = await anext(events, None)
+        if after and first is not None and first.event == "gap":
+            await events.aclose()
+            events = streams.attach(key)
             first = await anext(events, None)
-            if first is None or first.event != "gap":
-                if first is not None:
-                    yield first
-                async for event in events:
-                    yield event
-                return
-    async with aclosing(streams.attach(key)) as events:
+        if first is not None:
+            yield first
         async for event in events:
             yield event
+    finally:
+        await events.aclose()
 
 
 def _end(event: Event, *, has_failed: bool) -> list[Part]:

@@ -193,6 +193,8 @@ class TestCursor:
             assert other
             for cursor in (other, "garbage", ""):
                 assert await all_of(ui_messages.attach(streams, "m", cursor)) == whole
+            end = [event.id async for event in streams.attach("m")][-1]
+            assert await all_of(ui_messages.attach(streams, "m", end)) == [DONE]
 
         asyncio.run(main())
 
@@ -307,6 +309,7 @@ class TestChats:
             assert asyncio.run(all_of(before))[-2:] == [{"type": "abort"}, DONE]
             whole = asyncio.run(all_of(answer))
             assert whole == [*start("m"), word("a"), *END, DONE]
+            assert asyncio.run(all_of(chats.start_sync("c", ["b"], message_id="m"))) == whole
             assert asyncio.run(all_of(chats.resume_sync("c"))) == whole
             assert chats.resume_sync("c", saved="m") is None
             assert not chats.stop_sync("c")
