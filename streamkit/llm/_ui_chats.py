@@ -6,13 +6,14 @@ process that shares the log finds it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from streamkit._engine.bodies import discard
 from streamkit._engine.stream import Stream
-from streamkit.channels._channels import Channels
+from streamkit.channels._channels import Channels, refuse_loop
 from streamkit.channels._entry import read_payload, write_payload
 from streamkit.channels._position import MAX_NAME, check_channel
 from streamkit.llm._flow import run
@@ -71,14 +72,19 @@ class Chats:
             LogUnavailableError: The log did not answer within its timeout; the answer may run, and nobody finds it.
         """
         key, channel, source = self._prepared(chat_id, parts, message_id)
+        # As a task: the view may be cancelled, as by a page that is reloaded at once, and the answer is to be found.
+        await asyncio.shield(asyncio.get_running_loop().create_task(self._start(key, channel, source)))
+        return self._answer(key)
+
+    async def _start(self, key: str, channel: str, source: Source) -> None:
         if await self.streams.start(key, source):
             before = await self._channels.call(lambda: self._follow(channel, key))
             if before is not None:
                 await self.streams.cancel(before)
-        return self._answer(key)
 
     def start_sync(self, chat_id: str, parts: object, *, message_id: str | None = None) -> AsyncGenerator[Event, None]:
         """Do what `start` does, from sync code; RuntimeError on a running event loop."""
+        refuse_loop("start_sync", "start(…)")
         key, channel, source = self._prepared(chat_id, parts, message_id)
         if self.streams.start_sync(key, source):
             before = self._follow(channel, key)
@@ -114,6 +120,7 @@ class Chats:
         self, chat_id: str, after: str | None = None, *, saved: str | None = None
     ) -> AsyncGenerator[Event, None] | None:
         """Do what `resume` does, from sync code; RuntimeError on a running event loop."""
+        refuse_loop("resume_sync", "resume(…)")
         key = self._last(channel_of(chat_id))
         if key is None or _is_idle(self.streams.status_sync(key, after), is_saved=key == saved):
             return None
@@ -130,6 +137,7 @@ class Chats:
 
     def stop_sync(self, chat_id: str) -> bool:
         """Do what `stop` does, from sync code; RuntimeError on a running event loop."""
+        refuse_loop("stop_sync", "stop(…)")
         key = self._last(channel_of(chat_id))
         return key is not None and self.streams.cancel_sync(key)
 

@@ -281,6 +281,33 @@ class TestChats:
 
         asyncio.run(main())
 
+    def test_answer_is_found_also_where_the_view_was_cancelled(self) -> None:
+        """As where the page is reloaded while it is started."""
+
+        async def main() -> None:
+            chats = ui_messages.Chats(Detached(MemoryLog()))
+            view = asyncio.create_task(chats.start("c", ["a"], message_id="m"))
+            await asyncio.sleep(0)
+            view.cancel()
+            await settle()
+            assert view.cancelled()
+            assert await all_of(await chats.resume("c")) == [*start("m"), word("a"), *END, DONE]
+
+        asyncio.run(main())
+
+    def test_sync_methods_refuse_an_event_loop(self) -> None:
+        """They would block it, and say what to await."""
+
+        async def main() -> None:
+            chats = ui_messages.Chats(Detached(MemoryLog()))
+            for call in (chats.resume_sync, chats.stop_sync, lambda id: chats.start_sync(id, [])):
+                with pytest.raises(
+                    RuntimeError, match=r"would block the event loop of this thread: await (resume|stop|start)"
+                ):
+                    call("c")
+
+        asyncio.run(main())
+
     def test_other_process_resumes_and_stops(self) -> None:
         """Whoever shares the log."""
 

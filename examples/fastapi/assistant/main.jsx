@@ -42,7 +42,8 @@ function Assistant() {
   const [note, setNote] = useState("");
   const input = useRef(null);
   const busy = status === "submitted" || status === "streaming";
-  const isLost = error instanceof TypeError; // what fetch() throws for a connection; all else is the server's word
+  // What fetch() throws for a connection, and what a proxy answers while a server is started anew; all else is an answer.
+  const isLost = error instanceof TypeError || [502, 503, 504].includes(error?.statusCode);
 
   // A half answer is not stored: after a reload the server sends it from its start.
   useEffect(() => {
