@@ -15,6 +15,8 @@ import pytest
 from streamkit import EventDecoder
 from streamkit.errors import EncodeError
 from streamkit.llm import relay
+from tests.engine.drive import run as drive
+from tests.engine.drive import stream
 from tests.llm.upstream import LIMITED, WORDS, Upstream, upstream
 from tests.rig.requirements import needs
 from tests.test_how_to import BLOCK, run
@@ -33,6 +35,7 @@ def blocks(heading: str) -> list[str]:
 
 CHAT = blocks("## OpenAI's chat completions")
 SAID, BUSY = blocks("### When the source fails")
+(OWN,) = blocks("### A protocol of your own")
 RELAYED, CHUNKS = blocks("### Sending on the stream of an SDK")
 (MESSAGES,) = blocks("## Any event stream: relay")
 IN_FLASK, IN_DJANGO = blocks("### What upstream may do wrong")
@@ -148,6 +151,16 @@ def test_stream_of_the_sdk_is_sent_on(above: Upstream, block: str) -> None:
             told = json.loads(EventDecoder().feed(body)[-1].data)["error"]
             general = "The answer could not be completed."
             assert told["message"] == (general if block == "generator" else "the model fell over")
+
+
+def test_source_with_words_of_its_own_has_them_sent() -> None:
+    """After what came before the error, and to its clean end."""
+    client = drive(stream(run(OWN)["numbered"]()))
+    assert [(event.event, json.loads(event.data)) for event in EventDecoder().feed(client.body)] == [
+        (None, {"number": 0, "of": 1.0}),
+        ("failed", {"why": "no such part"}),
+    ]
+    assert client.ended
 
 
 RELAYS = pytest.mark.parametrize(

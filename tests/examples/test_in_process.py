@@ -309,6 +309,14 @@ class TestNotifications:
         assert self.publish(host, "", "1") in (400, 422)
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"model": "m", "stream": true}', b'{"stream": true, "messages": 7}']
+)
+def test_body_that_asks_for_no_completion_is_refused(host: Host, body: bytes) -> None:
+    """A wrong body is the client's error, not ours."""
+    assert host.post("/v1/chat/completions", body).status in (400, 422)
+
+
 class TestRelay:
     """The relay of an OpenAI-compatible server."""
 
