@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +17,8 @@ from tests.examples.conftest import EXAMPLES
 from tests.examples.pages import COMPLETE, Window, window
 from tests.examples.running import FOLDERS, Example, answer_to
 from tests.rig.nginx import Nginx
-from tests.rig.node import bundle
-from tests.rig.requirements import needs
+from tests.rig.node import MANIFEST, packages
+from tests.rig.requirements import executable, needs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -45,8 +48,16 @@ _WATCH = """
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the page's script once, as `npm run build` does."""
-    return bundle(FOLDERS["flask"] / "assistant" / "main.jsx", tmp_path_factory.mktemp("page") / "assistant.js")
+    """Build the page's script once, by the command of the README, with the packages that the tests have installed."""
+    npm, home = executable("npm"), tmp_path_factory.mktemp("page")
+    assert npm is not None
+    folder = shutil.copytree(
+        FOLDERS["flask"] / "assistant", home / "assistant", ignore=shutil.ignore_patterns("node_modules")
+    )
+    (folder / "node_modules").symlink_to(packages() / "node_modules")
+    path = os.pathsep.join([str(Path(npm).parent), os.environ.get("PATH", os.defpath)])
+    subprocess.run([npm, "run", "build"], cwd=folder, env={**os.environ, "PATH": path}, check=True, timeout=60)
+    return home / "static" / "assistant.js"
 
 
 def built(example: Example, script: Path) -> Example:
@@ -88,6 +99,14 @@ def wait_for_answer(page: Window, length: int) -> None:
 def wait_for_status(page: Window, text: str) -> None:
     """Wait until the status line begins with a text."""
     page.wait_for(f"document.querySelector('.status').textContent.startsWith({text!r})")
+
+
+def test_page_is_tested_with_the_packages_that_it_asks_for() -> None:
+    """Its package.json and that of the tests say the same of each."""
+    asked = json.loads((FOLDERS["flask"] / "assistant" / "package.json").read_text(encoding="utf-8"))
+    tested = json.loads(MANIFEST.read_text(encoding="utf-8"))["dependencies"]
+    wanted = {**asked["dependencies"], **asked["devDependencies"]}
+    assert {name: tested.get(name) for name in wanted} == wanted
 
 
 class TestAnswer:
