@@ -61,6 +61,11 @@ function Assistant() {
     if (!busy) input.current.focus();
   }, [busy]);
 
+  useEffect(() => {
+    const page = document.documentElement;
+    if (page.scrollHeight - window.scrollY - window.innerHeight < 80) window.scrollTo(0, page.scrollHeight);
+  }, [messages]);
+
   function send(text) {
     setNote("");
     sendMessage({ text });
@@ -91,7 +96,7 @@ function Assistant() {
         {messages.length === 0 && (
           <section>
             <h2>A chat with useChat</h2>
-            <p className="soft">Reload in the middle of an answer, or kill the server that writes to this page: it goes on.</p>
+            <p className="soft">Reload in the middle of an answer, open its address elsewhere, or cut the connection: it goes on.</p>
             <div className="ideas">
               {IDEAS.map((idea) => (
                 <button type="button" key={idea} onClick={() => send(idea)}>
@@ -105,6 +110,7 @@ function Assistant() {
           <div
             key={message.id}
             className={message.role === "user" ? "question" : "answer"}
+            aria-live={message.role === "user" ? undefined : "polite"}
             aria-busy={message === last && message.role === "assistant" && (busy || isLost) ? true : undefined}
           >
             {message.parts.map((part, index) => part.type === "text" && <span key={index}>{part.text}</span>)}
@@ -114,14 +120,14 @@ function Assistant() {
       <form className="composer" onSubmit={submit}>
         <p className="status" role="status">
           {isLost ? "Connection lost. Going on in a moment…" : error?.message || (idle && isCut && "Stopped.") || note}
+        </p>
+        <div className="row">
+          <input ref={input} name="q" aria-label="Your question" placeholder="Your question" autoComplete="off" autoFocus required maxLength={500} />
           {idle && (error || isUnanswered) && (
             <button type="button" onClick={() => regenerate()}>
               Ask again
             </button>
           )}
-        </p>
-        <div className="row">
-          <input ref={input} name="q" aria-label="Your question" placeholder="Your question" autoComplete="off" autoFocus required maxLength={500} />
           {busy || isLost ? (
             <button type="button" id="stop" onClick={stop}>
               Stop
