@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ from tests.examples.running import FOLDERS, Example, answer_to
 from tests.rig.nginx import Nginx
 from tests.rig.node import MANIFEST, packages
 from tests.rig.requirements import executable, needs
+from tests.rig.servers import ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -240,6 +243,19 @@ def workers(request: pytest.FixtureRequest, tmp_path: Path, script: Path) -> Ite
         yield workers
 
 
+@contextmanager
+def writer(folder: Path) -> Iterator[None]:
+    """Run the process that writes the answers of an example."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "queued.py", "write"], cwd=folder, env=environment)
+    try:
+        yield
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait(10)
+
+
 @needs("nginx")
 class TestTwoWorkers:
     """Two processes that share a SQLite log, one of which is killed."""
@@ -258,6 +274,28 @@ class TestTwoWorkers:
             assert page.answer() == answer_to(QUESTION)
             assert page.page.locator(".answer").count() == 1
             assert page.status() == ""
+
+    @needs("flask", "httpx")
+    def test_page_goes_on_when_the_process_that_got_its_question_is_killed(
+        self, chromium: Browser, tmp_path: Path, script: Path
+    ) -> None:
+        """Where a third process writes, as a task queue's worker does, either of the two may go."""
+        for place in ("one", "two"):
+            (tmp_path / place).mkdir()
+        one = built(Example("flask", tmp_path / "one" / "log", server="queued.py {port}"), script)
+        two = Example("flask", tmp_path / "two" / "log", server="queued.py {port}")
+        two.folder = one.folder
+        shutil.copy(Path(__file__).parent / "queued.py", one.folder)
+        with one, two, Nginx([one.port, two.port]) as nginx, writer(one.folder):
+            one.url = nginx.url
+            with window(chromium, one, "/assistant") as page:
+                ask(page)
+                (asked,) = [worker for worker in (one, two) if '"POST /api/chat' in worker.log()]
+                asked.kill()
+                wait_for_status(page, "Connection lost.")
+                page.wait_for(COMPLETE)
+                assert page.answer() == answer_to(QUESTION)
+                assert page.page.locator(".answer").count() == 1
 
     @pytest.mark.parametrize("workers", [pytest.param("fastapi", marks=needs("fastapi", "uvicorn"))], indirect=True)
     def test_page_is_told_when_the_process_that_wrote_its_answer_is_killed(
