@@ -10,9 +10,7 @@ from streamkit import DecodeError, Event, EventTooLargeError
 from tests.client.reading import Kind, read
 from tests.client.scripted import Answer, ScriptedServer
 from tests.engine.interpreter import python
-from tests.rig.requirements import needs
 
-pytestmark = needs("httpx")
 both = pytest.mark.parametrize("kind", ["async", "sync"])
 
 

@@ -13,9 +13,7 @@ from streamkit import InvalidEventError
 from streamkit.client import Reconnection, connect, connect_sync
 from tests.client.reading import WITHIN, Kind, read
 from tests.client.scripted import Answer, ScriptedServer
-from tests.rig.requirements import needs
 
-pytestmark = needs("httpx")
 both = pytest.mark.parametrize("kind", ["async", "sync"])
 
 OPEN = Answer(b"data: 1\n\nevent: done\ndata: 2\n\ndata: 3\n\n", "hold")
@@ -61,24 +59,34 @@ def test_leaving_a_bare_async_loop_closes_the_connection() -> None:
         assert asyncio.run(asyncio.wait_for(main(), WITHIN))
 
 
-def test_block_closes_the_connection_before_it_is_left() -> None:
-    """Not in another task and not later: the client has no open connection behind it."""
+def test_async_block_closes_the_connection_before_it_is_left() -> None:
+    """Not in another task and not later: your client has no open connection behind it."""
 
     async def main() -> None:
         async with httpx.AsyncClient() as client:
             async with connect(server.url, client=client) as events:
                 async for _ in events:
-                    assert _connections(client)
+                    assert connections(client)
                     break
-            assert not _connections(client)
+            assert not connections(client)
 
     with ScriptedServer(OPEN) as server:
         asyncio.run(asyncio.wait_for(main(), WITHIN))
 
 
-def _connections(client: httpx.AsyncClient) -> list[Any]:
-    pool: Any = client._transport
-    return list(pool._pool.connections)
+def test_block_closes_the_connection_before_it_is_left() -> None:
+    """Also where somebody still holds the iterator."""
+    with ScriptedServer(OPEN) as server, httpx.Client() as client:
+        with connect_sync(server.url, client=client) as events:
+            iterator = iter(events)
+            next(iterator)
+            assert connections(client)
+        assert not connections(client)
+
+
+def connections(client: Any) -> list[Any]:
+    """Return the connections that a client has, idle ones included."""
+    return list(client._transport._pool.connections)
 
 
 def test_cancelled_task_closes_the_connection() -> None:

@@ -7,10 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.scripted import Answer, ScriptedServer
-from tests.rig.requirements import needs
 from tests.test_how_to import BLOCK
-
-pytestmark = needs("httpx")
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 FOLLOW, SYNC, RULES, OWN = BLOCK.findall(PAGE.read_text(encoding="utf-8"))

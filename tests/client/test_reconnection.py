@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import httpx
 import pytest
 
 from streamkit import Event
 from tests.client.reading import Kind, read
 from tests.client.scripted import Answer, Asked, ScriptedServer
-from tests.rig.requirements import needs
 from tests.rig.servers import free_port
 
-pytestmark = [needs("httpx"), pytest.mark.parametrize("kind", ["async", "sync"])]
+pytestmark = pytest.mark.parametrize("kind", ["async", "sync"])
 
 
 def test_stream_is_resumed_until_the_server_says_that_it_is_over(kind: Kind) -> None:
@@ -155,3 +155,11 @@ def test_largest_retry_is_what_a_browser_could_wait(kind: Kind) -> None:
     with ScriptedServer(Answer(b"retry: 9999999999999999\n")) as server:
         reading = read(kind, server.url)
     assert reading.pauses == [2147483.647]
+
+
+def test_request_that_can_never_be_sent_is_not_repeated(kind: Kind) -> None:
+    """Where the fault is in the request itself, time does not heal it."""
+    client = httpx.AsyncClient() if kind == "async" else httpx.Client()
+    reading = read(kind, "ftp://127.0.0.1/", client=client, rules={"attempts": 3})
+    assert type(reading.error).__name__ == "UnsupportedProtocol"
+    assert reading.pauses == []

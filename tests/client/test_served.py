@@ -11,7 +11,7 @@ from tests.client.reading import Kind, read
 from tests.rig.requirements import needs
 from tests.rig.servers import SERVERS, Server
 
-pytestmark = [needs("httpx", "uvicorn"), pytest.mark.servers, pytest.mark.parametrize("kind", ["async", "sync"])]
+pytestmark = [needs("uvicorn"), pytest.mark.servers, pytest.mark.parametrize("kind", ["async", "sync"])]
 
 
 @pytest.fixture(scope="module")
