@@ -71,9 +71,7 @@ class ScriptedServer:
         self._script = list(script)
         self.asked: list[Asked] = []
         self.left = threading.Event()
-        self._over = False
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(0.1)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/stream"
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -83,8 +81,8 @@ class ScriptedServer:
         return [asked.position for asked in self.asked]
 
     def _accept(self) -> None:
-        while not self._over:
-            with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(OSError):  # it was shut down
+            while True:
                 caller, _ = self._listener.accept()
                 caller.settimeout(20)
                 threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
@@ -110,7 +108,7 @@ class ScriptedServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over = True
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join(10)
         self._listener.close()
 
