@@ -25,6 +25,7 @@ from streamkit.fastapi import (
 from streamkit.openapi import complete, content, describe, responses
 from tests.adapters.fastapi_app import get
 from tests.engine.interpreter import python
+from tests.test_how_to import PAGES, blocks_of, run
 
 RESPONSES = [EventStreamResponse, NDJSONResponse, JSONSeqResponse]
 DECODERS: dict[str, Any] = {
@@ -286,3 +287,19 @@ def test_missing_pydantic_is_said_with_its_cure() -> None:
         print(exc)
     """
     assert python(code, prelude="")[0] == "a type is described by pydantic: pip install pydantic\n"
+
+
+def test_page_does_what_it_says() -> None:
+    """docs/how-to/documented-streams.md: its blocks run, and the description is the one that it prints."""
+    names = run(*blocks_of("documented-streams.md"))
+    document = get(names["app"], "/openapi.json").json()
+    OpenAPIV32SpecValidator(document).validate()
+    printed = (
+        (PAGES / "documented-streams.md").read_text(encoding="utf-8").partition("```json\n")[2].partition("```")[0]
+    )
+    assert content_of(document, "/job") == json.loads(printed)
+    assert len(content_of(document, "/export")) == 3
+    assert get(names["app"], "/job").text == 'event: progress\ndata: {"percent":50}\n\nevent: done\ndata: \n\n'
+    ninja = json.loads(json.dumps(names["api"].get_openapi_schema(path_prefix="/api/")))
+    OpenAPIV32SpecValidator(ninja).validate()
+    assert list(ninja["components"]["schemas"]) == ["Progress"]

@@ -21,7 +21,7 @@ from rest_framework.urlpatterns import format_suffix_patterns
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from streamkit import Event
+from streamkit import Event, EventDecoder
 from streamkit.django import EventStreamResponse, NegotiatedResponse, primed
 from streamkit.openapi import responses
 from streamkit.rest_framework import (
@@ -33,6 +33,7 @@ from streamkit.rest_framework import (
 from tests.adapters.django_project import Fed, Interface, Kind, by_interface, by_source, project, serving
 from tests.adapters.test_openapi import DECODERS, Progress, check_references
 from tests.engine.interpreter import python
+from tests.test_how_to import blocks_of, run
 
 EVENTS = {"Accept": "text/event-stream"}
 REST: dict[str, Any] = {"UNAUTHENTICATED_USER": None, "DEFAULT_AUTHENTICATION_CLASSES": []}
@@ -344,3 +345,20 @@ def test_drf_spectacular_describes_the_stream() -> None:
     assert list(answer["content"]["text/event-stream"]) == ["itemSchema"]
     assert "Progress" in document["components"]["schemas"]
     assert responses(EventStreamResponse, Progress)[200]["description"] == answer["description"]
+
+
+def test_page_does_what_it_says() -> None:
+    """docs/how-to/django-rest-framework.md: its blocks run, and each view answers as the page has it."""
+    names = run(*blocks_of("django-rest-framework.md"))
+    answer = ask(names["Job"].as_view())
+    events = EventDecoder().feed(answer.body)
+    assert [(event.event, event.data) for event in events] == [("progress", '{"percent":50}'), ("done", "")]
+    log = names["Log"].as_view()
+    for number, status in ((7, 200), (8, 404)):
+        assert ask(log, f"/{number}", ROOT_URLCONF=(path("<int:number>", log),)).status_code == status
+    export = names["Export"].as_view()
+    assert ask(export, headers={"Accept": "*/*"})["Content-Type"] == "application/json"
+    assert rows_of(ask(export, "/?format=ndjson", headers={})) == [{"id": 1}, {"id": 2}]
+    assert rows_of(ask(export, headers=EVENTS)) == [{"id": 1}, {"id": 2}]
+    assert names["SPECTACULAR_SETTINGS"]["POSTPROCESSING_HOOKS"][1] == "streamkit.rest_framework.complete_schema"
+    assert EventDecoder().feed(ask(names["DescribedJob"].as_view()).body) == events
