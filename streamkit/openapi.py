@@ -39,8 +39,9 @@ def responses(
         description: What the stream is, for people.
 
     Raises:
-        TypeError: `kind` is no response class of streamkit, or pydantic can make no schema of a type.
-        ValueError: `items` is an empty mapping.
+        TypeError: `kind` is no response class of streamkit.
+        ValueError: `items` is an empty mapping, or names what can be no event type.
+        PydanticUserError: There is no schema of a type.
     """
     return {200: {"description": description, "content": content(kind, items)}}
 

@@ -30,7 +30,7 @@ class Reconnection:
         random: Returns a number from 0 to 1.
 
     Raises:
-        ValueError: A number is out of its range.
+        ValueError: A number is out of its range, or `methods` is one name.
     """
 
     retry: int = RETRY
@@ -49,6 +49,12 @@ class Reconnection:
                 raise ValueError(f"{name} is a number from 0 to {most}; got {getattr(self, name)!r}")
         if self.attempts is not None and self.attempts < 1:
             raise ValueError(f"attempts is 1 or more, or None; got {self.attempts!r}")
+        if isinstance(self.methods, str):
+            raise ValueError(f"methods is a collection of names, such as {{'POST'}}; got {self.methods!r}")
+
+    def repeats(self, method: str) -> bool:
+        """Tell whether a request of this method may be sent again."""
+        return method.upper() in {name.upper() for name in self.methods}
 
     def pause(self, retry: int, in_vain: int) -> float:
         """Return the seconds to wait where the stream says `retry` and the last `in_vain` connections brought nothing.

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, Unpack
 import httpx
 
 from streamkit.client._errors import media_type
-from streamkit.client._options import LIKE_A_BROWSER, MAX_RETRY, RETRY, Options
+from streamkit.client._options import LIKE_A_BROWSER, MAX_RETRY, RETRY, Options, Reconnection
 from streamkit.decode import MAX_EVENT_SIZE, EventDecoder, JSONSeqDecoder, NDJSONDecoder
 from streamkit.sse import Event
 
@@ -132,7 +132,7 @@ class BaseReader(Generic[ClientT]):
         self._in_vain = 0 if self._brought else self._in_vain + 1
         self._brought = False
         again = isinstance(self._decoder, EventDecoder) and not isinstance(error, FINAL)
-        if rules is None or not again or self._method.upper() not in rules.methods or self._in_vain == rules.attempts:
+        if rules is None or not again or not rules.repeats(self._method) or self._in_vain == rules.attempts:
             self._over = True
             if error is not None:
                 raise error
@@ -148,11 +148,18 @@ class BaseReader(Generic[ClientT]):
 
 
 def _check(url: str, options: Options, *, bare: bool) -> None:
-    if bare and not (httpx.URL(url).scheme in ("http", "https") and httpx.URL(url).host):
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as exc:
+        raise ValueError(f"url is none, {exc}; got {url!r:.200}") from exc
+    if bare and not (address.scheme in ("http", "https") and address.host):
         raise ValueError(f"url begins with http:// or https:// and a host; got {url!r:.200}")
-    idle = options.get("idle_timeout")
+    idle, content, until = options.get("idle_timeout"), options.get("content"), options.get("until")
     if idle is not None and not idle > 0:
         raise ValueError(f"idle_timeout is a number of seconds above 0, or None; got {idle!r}")
-    content: object = options.get("content", "")
-    if not isinstance(content, str | bytes):
+    if content is not None and not isinstance(content, str | bytes):
         raise TypeError(f"content is sent anew with each connection, so it is str or bytes; got {content!r:.200}")
+    if until is not None and not isinstance(until, str) and not callable(until):
+        raise TypeError(f"until is an event type or a function; got {until!r:.200}")
+    if not isinstance(options.get("reconnection"), Reconnection | None):
+        raise TypeError(f"reconnection is a Reconnection, or None; got {options['reconnection']!r:.200}")

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.sse import EventSourceResponse
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV32SpecValidator
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PydanticUserError
 
 from streamkit import NDJSON, Event, EventDecoder, EventStream, InvalidEventError, JSONSeqDecoder, NDJSONDecoder
 from streamkit.fastapi import (
@@ -266,6 +266,7 @@ def test_document_of_an_old_version_is_refused(version: Any) -> None:
         (EventStream(), Progress, TypeError, "kind is a response class of streamkit"),
         (EventStreamResponse, {}, ValueError, "items names no event type"),
         (EventStreamResponse, {"a\nb": Progress}, InvalidEventError, "event must not hold a line break"),
+        (EventStreamResponse, {"progress": EventStream}, PydanticUserError, "EventStream"),
     ],
 )
 def test_wrong_description_is_refused(kind: Any, items: Any, error: type[Exception], says: str) -> None:

@@ -172,6 +172,9 @@ def test_item_after_item_is_read_from_one_iterator() -> None:
         ({"last_event_id": "a\nb"}, InvalidEventError, "id must not hold a line break"),
         ({"last_event_id": b"7"}, InvalidEventError, "id must be a str"),
         ({"content": iter([b"a"])}, TypeError, "content is sent anew with each connection"),
+        ({"url": "http://a:b/"}, ValueError, "url is none, Invalid port: 'b'; got 'http://a:b/'"),
+        ({"until": 5}, TypeError, "until is an event type or a function; got 5"),
+        ({"reconnection": True}, TypeError, "reconnection is a Reconnection, or None; got True"),
         ({"timeout": 5}, TypeError, "connect() has no option 'timeout'"),
     ],
 )
@@ -189,6 +192,7 @@ def test_wrong_option_is_refused_at_once(make: Any, options: dict[str, Any], err
         ({"backoff": float("nan")}, "backoff is a number from 0 to 86400; got nan"),
         ({"jitter": 2}, "jitter is a number from 0 to 1; got 2"),
         ({"attempts": 0}, "attempts is 1 or more, or None; got 0"),
+        ({"methods": "POST"}, "methods is a collection of names, such as {'POST'}; got 'POST'"),
     ],
 )
 def test_wrong_rule_is_refused(options: dict[str, Any], says: str) -> None:

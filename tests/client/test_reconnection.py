@@ -113,7 +113,7 @@ def test_request_with_effects_is_sent_once(kind: Kind) -> None:
     assert (reading.data, len(server.asked)) == (["1"], 1)
     assert type(reading.error).__name__ == "RemoteProtocolError"
     with ScriptedServer(answer) as server:
-        reading = read(kind, server.url, method="POST", json={"a": 1}, rules={"methods": {"POST"}})
+        reading = read(kind, server.url, method="POST", json={"a": 1}, rules={"methods": {"post"}})
     assert [(asked.method, asked.body, asked.position) for asked in server.asked] == [
         ("POST", b'{"a":1}', None),
         ("POST", b'{"a":1}', "1"),
