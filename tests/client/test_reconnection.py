@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -114,9 +115,9 @@ def test_request_with_effects_is_sent_once(kind: Kind) -> None:
     assert type(reading.error).__name__ == "RemoteProtocolError"
     with ScriptedServer(answer) as server:
         reading = read(kind, server.url, method="POST", json={"a": 1}, rules={"methods": {"post"}})
-    assert [(asked.method, asked.body, asked.position) for asked in server.asked] == [
-        ("POST", b'{"a":1}', None),
-        ("POST", b'{"a":1}', "1"),
+    assert [(asked.method, json.loads(asked.body), asked.position) for asked in server.asked] == [
+        ("POST", {"a": 1}, None),
+        ("POST", {"a": 1}, "1"),
     ]
     assert (reading.data, reading.error) == (["1"], None)
 
