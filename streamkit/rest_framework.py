@@ -60,7 +60,7 @@ class EventStreamRenderer(StreamRenderer):
 
     media_type = "text/event-stream"
     format = "sse"
-    response = django.EventStreamResponse
+    response: ClassVar[Any] = django.EventStreamResponse
 
 
 class NDJSONRenderer(StreamRenderer):
@@ -68,7 +68,7 @@ class NDJSONRenderer(StreamRenderer):
 
     media_type = "application/x-ndjson"
     format = "ndjson"
-    response = django.NDJSONResponse
+    response: ClassVar[Any] = django.NDJSONResponse
 
 
 class JSONSeqRenderer(StreamRenderer):
@@ -76,7 +76,7 @@ class JSONSeqRenderer(StreamRenderer):
 
     media_type = "application/json-seq"
     format = "jsonseq"
-    response = django.JSONSeqResponse
+    response: ClassVar[Any] = django.JSONSeqResponse
 
 
 def complete_schema(result: dict[str, Any], **_: object) -> dict[str, Any]:

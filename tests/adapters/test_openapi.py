@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.sse import EventSourceResponse
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV32SpecValidator
-from pydantic import BaseModel, Field, PydanticUserError
+from pydantic import BaseModel, Field, PydanticUserError, computed_field, create_model
 
 from streamkit import NDJSON, Event, EventDecoder, EventStream, InvalidEventError, JSONSeqDecoder, NDJSONDecoder
 from streamkit.fastapi import (
@@ -40,6 +40,11 @@ class Step(BaseModel):
 
     name: str
     seconds: float = 1.5
+
+    @computed_field
+    def minutes(self) -> float:
+        """What is written and never read."""
+        return self.seconds / 60
 
 
 class Progress(BaseModel):
@@ -73,11 +78,6 @@ class Point:
 
     x: int
     y: int
-
-
-def lines_of(name: str) -> type[BaseModel]:
-    """Return another model with the name of one above."""
-    return type(name, (BaseModel,), {"__annotations__": {"text": str}, "__module__": __name__})
 
 
 def described(kind: Any, items: Any, *more: tuple[Any, Any]) -> dict[str, Any]:
@@ -233,14 +233,18 @@ def test_media_type_is_that_of_the_format() -> None:
 
 def test_models_of_one_name_are_kept_apart() -> None:
     """What is taken by another schema gets a number, and so does what refers to it."""
-    other = lines_of("Step")
-    document = described(NDJSONResponse, Progress, (NDJSONResponse, other), (EventStreamResponse, list[other]))  # type: ignore[valid-type]
+    step = create_model("Step", text=(str, ...))
+    optional: Any = step | None
+    progress = create_model("Progress", step=(optional, None))
+    document = described(NDJSONResponse, Progress, (NDJSONResponse, step), (EventStreamResponse, list[progress]))  # type: ignore[valid-type]
     schemas = document["components"]["schemas"]
-    assert set(schemas) == {"Progress", "Step", "Step2"}
+    assert set(schemas) == {"Progress", "Step", "Progress2", "Step2"}
     assert content_of(document, "/1")["application/x-ndjson"]["itemSchema"] == {"$ref": "#/components/schemas/Step2"}
-    assert "text" in schemas["Step2"]["properties"]
     nested = content_of(document, "/2")["text/event-stream"]["itemSchema"]["properties"]["data"]["contentSchema"]
-    assert nested["items"] == {"$ref": "#/components/schemas/Step2"}
+    assert nested["items"] == {"$ref": "#/components/schemas/Progress2"}
+    assert {"$ref": "#/components/schemas/Step2"} in schemas["Progress2"]["properties"]["step"]["anyOf"]
+    assert "text" in schemas["Step2"]["properties"]
+    assert "minutes" in schemas["Step"]["properties"]  # it is what is written, not what would be read
 
 
 def test_document_may_be_completed_again() -> None:

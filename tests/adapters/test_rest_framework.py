@@ -21,7 +21,7 @@ from rest_framework.urlpatterns import format_suffix_patterns
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from streamkit import Event, EventDecoder
+from streamkit import Event, EventDecoder, EventStream
 from streamkit.django import EventStreamResponse, NegotiatedResponse, primed
 from streamkit.openapi import responses
 from streamkit.rest_framework import (
@@ -254,6 +254,22 @@ def test_head_does_not_start_the_source() -> None:
 
     answer = ask(view(lambda request: EventStreamResponse(source(), request=request)), method="HEAD")
     assert (answer.status_code, answer["Content-Type"], answer.body, started) == (200, "text/event-stream", b"", [])
+
+
+def test_renderer_hands_request_and_options_to_its_response() -> None:
+    """A subclass names another response, whose stream knows all that it would know in the view."""
+
+    class Chat(NegotiatedResponse):  # which cannot do without the request
+        formats = (EventStream(),)  # type: ignore[assignment]
+
+    class ChatRenderer(EventStreamRenderer):
+        response = Chat
+
+    def respond(request: Any) -> Any:
+        return request.accepted_renderer.stream(rows(), request=request, end=Event("", event="done"))
+
+    events = EventDecoder().feed(ask(view(respond, ChatRenderer)).body)
+    assert [event.event for event in events] == [None, None, "done"]
 
 
 def test_browsable_api_shows_what_is_no_stream() -> None:
