@@ -48,8 +48,8 @@ class StreamRenderer(JSONRenderer):  # type: ignore[misc]
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         """Return `data`, which is no stream, as JSON, and name that type in the head."""
-        response = (renderer_context or {}).get("response")
-        if response is not None:
+        response: Any = (renderer_context or {}).get("response")
+        if getattr(response, "accepted_renderer", None) is self:  # the browsable API asks for what it shows in its page
             response["Content-Type"] = JSONRenderer.media_type
         rendered: bytes = super().render(data, JSONRenderer.media_type, renderer_context)
         return rendered

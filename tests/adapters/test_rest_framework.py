@@ -29,6 +29,7 @@ from streamkit.rest_framework import (
     JSONSeqRenderer,
     NDJSONRenderer,
     StreamRenderer,
+    complete_schema,
 )
 from tests.adapters.django_project import Fed, Interface, Kind, by_interface, by_source, project, serving
 from tests.adapters.test_openapi import DECODERS, Progress, check_references
@@ -285,6 +286,10 @@ def test_browsable_api_shows_what_is_no_stream() -> None:
     assert b"format=sse" in answer.body
     answer = ask(view(streamed, EventStreamRenderer, BrowsableAPIRenderer), headers=html, **site)
     assert answer["Content-Type"] == "text/event-stream"
+    listed = view(lambda request: Response(ROWS), EventStreamRenderer, BrowsableAPIRenderer)
+    answer = ask(listed, headers=html, **site)
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+    assert b"&quot;n&quot;: 1" in answer.body
 
 
 def test_function_and_viewset_stream_too() -> None:
@@ -329,6 +334,13 @@ def test_missing_framework_is_said_with_its_cure() -> None:
     assert python(code, prelude="")[0].startswith(
         "this module needs Django REST framework: pip install djangorestframework ("
     )
+
+
+def test_hook_completes_what_it_is_given() -> None:
+    """It is called by keywords, of which it needs the document alone."""
+    document: dict[str, Any] = {"openapi": "3.1.1", "paths": {}}
+    assert complete_schema(result=document, generator=None, request=None, public=True) is document
+    assert document["openapi"] == "3.2.0"
 
 
 def test_drf_spectacular_describes_the_stream() -> None:
