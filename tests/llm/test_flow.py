@@ -223,9 +223,9 @@ def test_failure_before_the_first_part_is_told_where_nobody_waited(kind: str) ->
 @KINDS
 def test_source_is_closed_when_the_client_leaves(kind: str) -> None:
     """Once, also in the middle."""
+    given = source(kind, *"a" * 10_000)
 
     async def work() -> None:
-        given = source(kind, *"a" * 10_000)
         client = Client()
         client.stop_reading()
         serving = start(run(Shout(), given), client)
