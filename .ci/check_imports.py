@@ -16,6 +16,8 @@ ALSO = {
     "_json": {"orjson", "msgspec"},
     "flask": {"werkzeug"},  # whose classes Flask's own are, and not all of them has Flask a name for
     "doctor": {"click", "rich", "httpx", "h2"},
+    "client": {"httpx"},
+    "openapi": {"pydantic"},
 }
 TYPES_ONLY = {"_typeshed", "asgiref"}
 

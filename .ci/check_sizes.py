@@ -20,7 +20,7 @@ FUNCTION_LINES = 40
 NESTING = 4
 
 ADAPTERS = {"flask.py", "django.py", "starlette.py", "fastapi.py"}
-OPTIONAL = {"channels", "llm", "doctor", "testing", "client.py"}
+OPTIONAL = {"channels", "llm", "doctor", "testing", "client", "openapi.py", "rest_framework.py"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)

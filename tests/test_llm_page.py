@@ -198,7 +198,10 @@ STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
     ("given", "answer"),
     [
         (httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=PING + STOP), (200, PING + STOP)),
-        (httpx.Response(401, json={"error": "key"}), (401, b'{"error":"key"}')),
+        (
+            httpx.Response(401, headers={"Content-Type": "application/json"}, content=b'{"error":"key"}'),
+            (401, b'{"error":"key"}'),
+        ),
         (httpx.Response(200, html="<h1>"), (502, b"upstream answered 200 with text/html; charset=utf-8, not an event")),
         (httpx.ConnectError("refused"), (502, b"no answer from upstream")),
     ],

@@ -85,8 +85,8 @@ def as_view(kind: Kind, respond: View) -> View:
 
 @contextmanager
 def project(view: View, **settings: Any) -> Iterator[None]:
-    """Make `view` the only page of the site."""
-    with override_settings(ROOT_URLCONF=(path("", view, name="page"),), **settings):
+    """Make `view` the only page of the site, unless the settings name others."""
+    with override_settings(**{"ROOT_URLCONF": (path("", view, name="page"),), **settings}):
         yield
 
 

@@ -277,7 +277,7 @@ class TestPause:
             begun = time.monotonic()
             with pytest.raises(ConnectionError, match="Timeout"):
                 publish(one, 2)
-            assert time.monotonic() - begun < 1.5  # half a second more than it may take, for a busy machine
+            assert time.monotonic() - begun < 2.0  # the time-out of one attempt, not of two
         if how == "stopped":
             server.go_on()
         else:

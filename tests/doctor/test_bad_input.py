@@ -93,7 +93,7 @@ def test_port_at_which_nothing_listens() -> None:
 
 def test_server_that_speaks_no_tls(server: OddServer) -> None:
     """The line says that TLS failed."""
-    ran = run("doctor", server.url.replace("http:", "https:") + "/stream", "--timeout", "5")
+    ran = run("doctor", server.url.replace("http:", "https:") + "/stream", "--timeout", "20")
     assert (ran.code, ran.out.count("\n"), ran.err) == (2, 1, "")
     assert ran.out.startswith("broken: error: TLS failed")
 

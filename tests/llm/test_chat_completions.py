@@ -250,7 +250,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("part", "text"), BAD, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(("part", "text"), BAD, ids=range(len(BAD)))
 def test_part_that_is_none_is_named(part: Any, text: str) -> None:
     """By its number on the wire, and with what is wrong with it in the log."""
     *_, told, error = sent(["a", "b", part, "c"])

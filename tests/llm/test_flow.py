@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
@@ -58,6 +59,12 @@ class Source:
     def __init__(self, *parts: Any) -> None:
         self.parts = parts
         self.closed = 0
+        self.is_closed = threading.Event()
+
+    def note(self) -> None:
+        """Note that it was closed."""
+        self.closed += 1
+        self.is_closed.set()
 
 
 class Sync(Source):
@@ -69,7 +76,7 @@ class Sync(Source):
 
     def close(self) -> None:
         """Be closed."""
-        self.closed += 1
+        self.note()
 
 
 class Async(Source):
@@ -83,7 +90,7 @@ class Async(Source):
     async def close(self) -> None:
         """Be closed, as openai's AsyncStream is."""
         await asyncio.sleep(0)
-        self.closed += 1
+        self.note()
 
 
 def source(kind: str, *parts: Any) -> Any:
@@ -216,9 +223,9 @@ def test_failure_before_the_first_part_is_told_where_nobody_waited(kind: str) ->
 @KINDS
 def test_source_is_closed_when_the_client_leaves(kind: str) -> None:
     """Once, also in the middle."""
+    given = source(kind, *"a" * 10_000)
 
     async def work() -> None:
-        given = source(kind, *"a" * 10_000)
         client = Client()
         client.stop_reading()
         serving = start(run(Shout(), given), client)
@@ -226,9 +233,10 @@ def test_source_is_closed_when_the_client_leaves(kind: str) -> None:
         client.leave()
         client.read_on()
         await serving
-        assert given.closed == 1
+        await until(lambda: bool(given.closed))
 
     bounded(work())
+    assert given.closed == 1
 
 
 @KINDS
@@ -236,7 +244,7 @@ def test_source_that_was_never_begun_is_closed(kind: str) -> None:
     """An SDK's stream is open already; HEAD asks for no body."""
     given = source(kind, "a")
     WSGIClient(run(Shout(), given), method="HEAD").read()
-    assert given.closed == 1
+    assert given.is_closed.wait(10)
 
 
 def test_source_is_closed_once_whoever_closes_it_again() -> None:

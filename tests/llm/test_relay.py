@@ -258,6 +258,7 @@ def test_upstream_is_closed_when_the_client_leaves(kind: str) -> None:
         client.leave()
         client.read_on()
         await serving
+        await until(lambda: bool(body.closed))
 
     run(work())
     assert body.closed == 1
@@ -313,6 +314,7 @@ def test_open_response_that_is_never_streamed_is_closed(kind: str) -> None:
     async def head() -> None:
         client = Client()
         await response(relay(await open_async(body)))(scope("HEAD"), client.receive, client.send)
+        await until(lambda: bool(body.closed))
 
     if kind == "sync":
         WSGIClient(relay(open_sync(body)), method="HEAD").read()

@@ -1,0 +1,34 @@
+"""What a reader raises of its own accord, beside the errors of the decoders and those of httpx."""
+
+from __future__ import annotations
+
+import httpx
+
+from streamkit.errors import StreamkitError
+
+
+class NotAStreamError(StreamkitError, ConnectionError):
+    """The server answered with another status than 200, or with another type; no browser would come back either.
+
+    Attributes:
+        url: Where the answer came from, behind all redirects.
+        status: Of the answer.
+        content_type: Its media type, without parameters, in lower case; "" where it has none.
+        headers: All of them, such as Retry-After and WWW-Authenticate.
+        body: Its first 8 KB, as far as they came within five seconds.
+    """
+
+    def __init__(self, response: httpx.Response, body: bytes) -> None:
+        super().__init__(str(response.request.url), response.status_code)
+        self.url, self.status = str(response.request.url), response.status_code
+        self.content_type, self.headers, self.body = media_type(response), response.headers, body
+
+    def __str__(self) -> str:
+        text = "".join(char if char.isprintable() else " " for char in self.body.decode(errors="replace")).strip()
+        kind = self.content_type or "a body without a type"
+        return f"{self.url:.200} answered {self.status} with {kind}, which is no stream" + (text and f": {text:.200}")
+
+
+def media_type(response: httpx.Response) -> str:
+    """Return the media type of an answer, without parameters, in lower case."""
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()

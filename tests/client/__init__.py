@@ -1,0 +1,1 @@
+"""The client, against servers that do what servers do to it."""
