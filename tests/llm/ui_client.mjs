@@ -1,7 +1,13 @@
 // What the AI SDK makes of our streams. Reads a JSON file of tasks, prints a JSON array of what became of each.
 import { readFileSync } from "node:fs";
 import { Chat } from "@ai-sdk/react";
-import { DefaultChatTransport, parseJsonEventStream, readUIMessageStream, TextStreamChatTransport, uiMessageChunkSchema } from "ai";
+import {
+  DefaultChatTransport,
+  parseJsonEventStream,
+  readUIMessageStream,
+  TextStreamChatTransport,
+  uiMessageChunkSchema,
+} from "ai";
 
 const task = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const schema = uiMessageChunkSchema();
@@ -44,7 +50,8 @@ const work = {
           }),
         );
         let message = null;
-        for await (const state of readUIMessageStream({ stream, onError: (error) => errors.push(error.message) })) message = state;
+        const onError = (error) => errors.push(error.message);
+        for await (const state of readUIMessageStream({ stream, onError })) message = state;
         return { text: textOf(message), parts: message?.parts.map((part) => part.type) ?? [], id: message?.id, errors };
       }),
     ),

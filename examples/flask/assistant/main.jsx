@@ -47,7 +47,8 @@ function Assistant() {
 
   // A half answer is not stored: after a reload the server sends it from its start.
   useEffect(() => {
-    if (messages.length && (status === "submitted" || status === "ready")) localStorage.setItem(id, JSON.stringify(messages));
+    const isWhole = messages.length > 0 && (status === "submitted" || status === "ready");
+    if (isWhole) localStorage.setItem(id, JSON.stringify(messages));
   }, [messages, status]);
 
   // useChat itself comes back only when its tab was hidden. Each failed attempt is a new error, and so the next attempt.
@@ -96,7 +97,9 @@ function Assistant() {
         {messages.length === 0 && (
           <section>
             <h2>A chat with useChat</h2>
-            <p className="soft">Reload in the middle of an answer, open its address elsewhere, or cut the connection: it goes on.</p>
+            <p className="soft">
+              Reload in the middle of an answer, open its address elsewhere, or cut the connection: it goes on.
+            </p>
             <div className="ideas">
               {IDEAS.map((idea) => (
                 <button type="button" key={idea} onClick={() => send(idea)}>
@@ -122,7 +125,16 @@ function Assistant() {
           {isLost ? "Connection lost. Going on in a moment…" : error?.message || (idle && isCut && "Stopped.") || note}
         </p>
         <div className="row">
-          <input ref={input} name="q" aria-label="Your question" placeholder="Your question" autoComplete="off" autoFocus required maxLength={500} />
+          <input
+            ref={input}
+            name="q"
+            aria-label="Your question"
+            placeholder="Your question"
+            autoComplete="off"
+            autoFocus
+            required
+            maxLength={500}
+          />
           {idle && (error || isUnanswered) && (
             <button type="button" onClick={() => regenerate()}>
               Ask again
