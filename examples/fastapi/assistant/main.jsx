@@ -42,7 +42,7 @@ function Assistant() {
   const [note, setNote] = useState("");
   const input = useRef(null);
   const busy = status === "submitted" || status === "streaming";
-  // What fetch() throws for a connection, and what a proxy answers while a server is started anew; all else is an answer.
+  // What fetch() throws for a connection, or a proxy answers while a server is started anew; all else is an answer.
   const isLost = error instanceof TypeError || [502, 503, 504].includes(error?.statusCode);
 
   // A half answer is not stored: after a reload the server sends it from its start.
@@ -51,7 +51,7 @@ function Assistant() {
     if (isWhole) localStorage.setItem(id, JSON.stringify(messages));
   }, [messages, status]);
 
-  // useChat itself comes back only when its tab was hidden. Each failed attempt is a new error, and so the next attempt.
+  // useChat itself comes back only when its tab was hidden. Each failed attempt is a new error, and leads to the next.
   useEffect(() => {
     if (!isLost) return;
     const timer = setTimeout(resumeStream, 1000);
