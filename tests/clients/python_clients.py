@@ -1,0 +1,225 @@
+"""The clients in Python: each reads one stream and tells `Heard` what it gets, as an app would that uses it.
+
+What a client raises is raised; what it does beyond its documented use is none of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.clients.heard import Heard
+from tests.rig.requirements import executable
+
+if TYPE_CHECKING:
+    import httpx
+
+WITHIN = 20.0
+"""Seconds that a client waits for the next byte."""
+
+
+class Client(NamedTuple):
+    """A client of one shape."""
+
+    shape: str
+    listen: Callable[[str, Heard], None]
+
+
+@contextmanager
+def _get(url: str, last_event_id: str = "") -> Iterator[httpx.Response]:
+    import httpx
+
+    headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last_event_id} if last_event_id else {})}
+    with httpx.stream("GET", url, headers=headers, timeout=WITHIN) as response:
+        yield response
+
+
+def _by_hand(read: Callable[[str, str, Heard], Iterator[str]]) -> Callable[[str, Heard], None]:
+    """Make a client that is called again after a failure, with the last id that it gave."""
+
+    def listen(url: str, heard: Heard) -> None:
+        import httpx
+
+        last = ""
+        try:
+            for last in read(url, last, heard):  # noqa: B007
+                pass
+        except httpx.TransportError as exc:
+            heard.ended(f"raises {type(exc).__name__}; by hand")
+            for _ in read(url, last, heard):
+                pass
+
+    return listen
+
+
+def httpx_sse(url: str, last: str, heard: Heard) -> Iterator[str]:
+    """Read with httpx-sse; yield ids."""
+    from httpx_sse import EventSource
+
+    with _get(url, last) as response:
+        for event in EventSource(response).iter_sse():
+            heard.event(event.event, event.data)
+            yield event.id
+
+
+def sseclient(url: str, last: str, heard: Heard) -> Iterator[str]:
+    """Read with sseclient-py; yield ids."""
+    from sseclient import SSEClient
+
+    with _get(url, last) as response:
+        for event in SSEClient(response.iter_bytes()).events():
+            heard.event(event.event, event.data)
+            yield event.id or ""
+
+
+def aiohttp_sse(url: str, heard: Heard) -> None:
+    """Read with aiohttp-sse-client, which comes back by itself after a clean end."""
+    from aiohttp_sse_client.client import EventSource
+
+    class ComesBackError(Exception):
+        pass
+
+    def comes_back() -> None:
+        raise ComesBackError  # it would wait for many seconds first
+
+    async def listen() -> None:
+        async with EventSource(url, on_error=comes_back) as source:
+            async for event in source:
+                if heard.event(event.type or "message", event.data):
+                    break
+
+    try:
+        asyncio.run(listen())
+    except ComesBackError:
+        heard.ended("comes back")
+
+
+def openai(url: str, heard: Heard) -> None:
+    """Read with openai-python."""
+    from openai import OpenAI
+
+    with OpenAI(base_url=url, api_key="none", max_retries=0, timeout=WITHIN) as client:
+        question = [{"role": "user", "content": "Hello"}]
+        for chunk in client.chat.completions.create(model="none", messages=question, stream=True):  # type: ignore[call-overload]
+            if text := chunk.choices[0].delta.content:
+                heard.text(text)
+
+
+def anthropic(url: str, heard: Heard) -> None:
+    """Read with anthropic-python."""
+    from anthropic import Anthropic
+
+    with (
+        Anthropic(base_url=url, api_key="none", max_retries=0, timeout=WITHIN) as client,
+        client.messages.stream(
+            model="none", max_tokens=9, messages=[{"role": "user", "content": "Hello"}]
+        ) as stream,
+    ):
+        for text in stream.text_stream:
+            heard.text(text)
+
+
+def httpx_lines(url: str, heard: Heard) -> None:
+    """Read NDJSON with httpx."""
+    with _get(url) as response:
+        for line in response.iter_lines():
+            heard.row(json.loads(line))
+
+
+def pandas(url: str, heard: Heard) -> None:
+    """Read NDJSON with pandas, from the URL itself."""
+    import pandas
+
+    for row in pandas.read_json(url, lines=True).to_dict("records"):
+        heard.row({key: value for key, value in row.items() if isinstance(value, str)})
+
+
+def polars(url: str, heard: Heard) -> None:
+    """Read NDJSON with polars, which reads no URL whose length is unknown."""
+    import polars
+
+    with urllib.request.urlopen(url, timeout=WITHIN) as response:
+        for row in polars.read_ndjson(response.read()).to_dicts():
+            heard.row(row)
+
+
+def duckdb(url: str, heard: Heard) -> None:
+    """Read NDJSON with DuckDB, from a file: its HTTP extension is not in the package."""
+    import duckdb
+
+    with TemporaryDirectory() as folder, duckdb.connect() as database:
+        file = Path(folder) / "rows.ndjson"
+        _curl("-o", str(file), url)
+        found = database.execute("FROM read_ndjson(?)", [str(file)])
+        names = [column[0] for column in found.description or ()]
+        for row in found.fetchall():
+            heard.row(dict(zip(names, row, strict=True)))
+
+
+def curl_jq(url: str, heard: Heard) -> None:
+    """Read NDJSON with curl and jq."""
+    for line in _jq(_curl(url), "--compact-output", "."):
+        heard.row(json.loads(line))
+
+
+def curl_jq_seq(url: str, heard: Heard) -> None:
+    """Read a JSON text sequence with curl and jq."""
+    for line in _jq(_curl(url), "--seq", "--compact-output", "."):
+        heard.row(json.loads(line.removeprefix("\x1e")))
+
+
+class CurlError(Exception):
+    """The status with which curl has ended."""
+
+
+def _curl(*args: str) -> bytes:
+    command = [str(executable("curl")), "--silent", "--no-buffer", "--fail", "--max-time", str(WITHIN)]
+    done = subprocess.run([*command, *args], check=False, capture_output=True, timeout=2 * WITHIN)
+    if done.returncode:
+        raise CurlError(done.returncode)
+    return done.stdout
+
+
+def _jq(text: bytes, *args: str) -> list[str]:
+    done = subprocess.run([str(executable("jq")), *args], check=True, input=text, capture_output=True, timeout=WITHIN)
+    return done.stdout.decode().split("\n")[:-1]
+
+
+CLIENTS: dict[str, Client] = {
+    "httpx-sse": Client("events", _by_hand(httpx_sse)),
+    "sseclient-py": Client("events", _by_hand(sseclient)),
+    "aiohttp-sse-client": Client("events", aiohttp_sse),
+    "openai": Client("openai", openai),
+    "anthropic": Client("anthropic", anthropic),
+    "httpx": Client("ndjson", httpx_lines),
+    "pandas": Client("ndjson", pandas),
+    "polars": Client("ndjson", polars),
+    "duckdb": Client("ndjson", duckdb),
+    "curl, jq": Client("ndjson", curl_jq),
+    "curl, jq --seq": Client("jsonseq", curl_jq_seq),
+}
+
+
+def hear(site: str, name: str, trap: str) -> Heard:
+    """Have a client listen to one stream of a site; return what it has heard."""
+    client = CLIENTS[name]
+    key = f"python-{name}-{trap}".replace(" ", "").replace(",", "-")
+
+    def close() -> Any:
+        return urllib.request.urlopen(f"{site}/close/{key}", timeout=WITHIN).read()
+
+    heard = Heard(close if trap == "closed" else None)
+    try:
+        client.listen(f"{site}/{client.shape}/{trap}/{key}", heard)
+    except Exception as exc:
+        heard.ended(f"raises {type(exc).__name__}: {exc}")
+    heard.ended("ends")
+    heard.close = None
+    return heard
