@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.clients import table
 from tests.contract import matrix
 from tests.rig import requirements
 
@@ -13,6 +14,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _configure_django()
     config.addinivalue_line("markers", "promise(promise): one row of docs/contract.md")
     matrix.register(config)
+    table.register(config)
     config.addinivalue_line(
         "markers", "needs(*parts): skip, or fail with STREAMKIT_REQUIRE_ALL=1, what is not installed"
     )

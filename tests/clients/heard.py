@@ -1,4 +1,4 @@
-"""What a client has heard of one stream, whichever client it is, and what is made of it."""
+"""What a client has heard of one stream, whichever client it is, and what is made of it; heard.mjs is its twin."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.rig.apps.clients_shared import BEFORE_THE_END, FEW, SEPARATORS, TOKENS
+from tests.rig.apps.clients_shared import BEFORE_THE_END, FAILURE, FEW, SEPARATORS, TOKENS
 
-TRAPS = {
-    "tokens": "tokens of a line break alone, of spaces alone, that begin with spaces or look like a field",
-    "separators": "U+2028, U+2029 and U+0085 inside JSON",
-    "silence": "an id, then a silence with keepalives",
-    "retry": "a `retry` in the policy, then a silence with keepalives",
-    "error": "the source fails and `on_error` says so",
-    "cut": "the source fails and nothing says so: the connection is cut",
-    "closed": "`close_streams`, or a shutdown, while the stream is idle",
-}
-
+BEGUN = FEW[:BEFORE_THE_END]
 EXPECTED = {"tokens": TOKENS, "separators": SEPARATORS, "silence": FEW, "retry": FEW}
+"""What each whole stream says."""
 
 
 @dataclass
@@ -34,25 +26,28 @@ class Heard:
     texts: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     end: str = ""
+    words: str | None = None
 
     def text(self, text: str) -> None:
-        """Take note of a token."""
-        self.texts.append(text)
-        if self.close is not None and len(self.texts) == BEFORE_THE_END:
+        """Take note of a token; an empty one is none."""
+        self.texts += [text] if text else []
+        if self.close is not None and self.texts == BEGUN:
             self.close()
 
     def event(self, kind: str, data: str) -> bool:
         """Take note of an event, whose data is JSON; return whether it is the last one."""
         if kind == "message" and data:
             self.text(json.loads(data)["text"])
+        elif kind == "failed":
+            self.others.append(f"`failed`{with_text(json.loads(data)['message'])}")
         else:
-            self.others.append(f"{kind} {data}".strip())
+            self.others.append(f"{kind} {data}")
         return kind in {"done", "failed"}
 
     def row(self, row: dict[str, Any]) -> None:
         """Take note of a JSON value of NDJSON or of a JSON text sequence."""
         if row.get("error"):
-            self.others.append(f"row {row['error']}")
+            self.others.append(f"a last row{with_text(row['error'])}")
         else:
             self.text(row["text"])
 
@@ -61,20 +56,27 @@ class Heard:
         self.end = self.end or end
 
 
+def with_text(said: str) -> str:
+    """Return what an outcome says of an error that has, or has not, the words of the source's exception."""
+    return " with the text" if FAILURE in said else ""
+
+
 def judge(trap: str, heard: Heard, done: list[str]) -> str:
     """Return what a client has made of a trap: `pass`, what it does, or, at a loss, all that it has heard.
 
     Args:
-        trap: Which of TRAPS.
-        heard: What it has heard.
-        done: The events that end a whole stream.
+        trap: The name of it.
+        heard: What the client has heard.
+        done: The events that end a whole stream, where they are events to the client.
     """
     said = "".join(heard.texts)  # some clients show the text so far, not its tokens
-    if trap in EXPECTED:
-        whole = said == "".join(EXPECTED[trap]) and heard.others == done and heard.end == "ends"
-        return "pass" if whole else f"{heard}"
-    if said == "".join(FEW[:BEFORE_THE_END]):
-        return ", ".join([*heard.others, heard.end])
-    if said == "".join(FEW) and heard.others == done:
+    if trap in EXPECTED and said == "".join(EXPECTED[trap]) and heard.others == done and heard.end == "ends":
+        return "pass"
+    if trap == "error" and said == "".join(BEGUN):
+        return ", ".join([*heard.others, *([heard.end] if heard.end != "ends" else [])])
+    # Who reads to the end first has nothing of a stream that was cut; nor has a fetch that was late with its reading.
+    if trap in {"cut", "closed"} and "".join(BEGUN).startswith(said) and not heard.others:
+        return heard.end
+    if trap == "cut" and said == "".join(FEW) and heard.others == done:
         return f"{heard.end}, exactly once"
-    return f"{heard}"
+    return f"at a loss: {heard}"

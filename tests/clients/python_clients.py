@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from tests.clients.heard import Heard
+from tests.clients.declared import Client
+from tests.clients.heard import Heard, with_text
 from tests.rig.requirements import executable
 
 if TYPE_CHECKING:
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
 
 WITHIN = 20.0
 """Seconds that a client waits for the next byte."""
-
-
-class Client(NamedTuple):
-    """A client of one shape."""
-
-    shape: str
-    listen: Callable[[str, Heard], None]
 
 
 @contextmanager
@@ -46,15 +40,16 @@ def _by_hand(read: Callable[[str, str, Heard], Iterator[str]]) -> Callable[[str,
 
     def listen(url: str, heard: Heard) -> None:
         import httpx
+        import httpx2
 
         last = ""
-        try:
-            for last in read(url, last, heard):  # noqa: B007
-                pass
-        except httpx.TransportError as exc:
-            heard.ended(f"raises {type(exc).__name__}; by hand")
-            for _ in read(url, last, heard):
-                pass
+        while True:
+            try:
+                for id in read(url, last, heard):
+                    last = id
+                break
+            except (httpx.TransportError, httpx2.TransportError) as exc:
+                heard.ended(f"raises `{type(exc).__name__}`; by hand")
 
     return listen
 
@@ -67,6 +62,17 @@ def httpx_sse(url: str, last: str, heard: Heard) -> Iterator[str]:
         for event in EventSource(response).iter_sse():
             heard.event(event.event, event.data)
             yield event.id
+
+
+def httpx2_sse(url: str, last: str, heard: Heard) -> Iterator[str]:
+    """Read with the event streams of httpx2; yield ids."""
+    import httpx2
+
+    headers = {"Last-Event-ID": last} if last else {}
+    with httpx2.Client(timeout=WITHIN) as client, client.sse(url, headers=headers) as source:
+        for event in source:
+            heard.event(event.event, event.data)
+            yield event.id or ""
 
 
 def sseclient(url: str, last: str, heard: Heard) -> Iterator[str]:
@@ -106,10 +112,11 @@ def openai(url: str, heard: Heard) -> None:
     from openai import OpenAI
 
     with OpenAI(base_url=url, api_key="none", max_retries=0, timeout=WITHIN) as client:
-        question = [{"role": "user", "content": "Hello"}]
-        for chunk in client.chat.completions.create(model="none", messages=question, stream=True):  # type: ignore[call-overload]
-            if text := chunk.choices[0].delta.content:
-                heard.text(text)
+        stream = client.chat.completions.create(
+            model="none", messages=[{"role": "user", "content": "Hello"}], stream=True
+        )
+        for chunk in stream:
+            heard.text(chunk.choices[0].delta.content or "")
 
 
 def anthropic(url: str, heard: Heard) -> None:
@@ -118,9 +125,7 @@ def anthropic(url: str, heard: Heard) -> None:
 
     with (
         Anthropic(base_url=url, api_key="none", max_retries=0, timeout=WITHIN) as client,
-        client.messages.stream(
-            model="none", max_tokens=9, messages=[{"role": "user", "content": "Hello"}]
-        ) as stream,
+        client.messages.stream(model="none", max_tokens=9, messages=[{"role": "user", "content": "Hello"}]) as stream,
     ):
         for text in stream.text_stream:
             heard.text(text)
@@ -135,18 +140,18 @@ def httpx_lines(url: str, heard: Heard) -> None:
 
 def pandas(url: str, heard: Heard) -> None:
     """Read NDJSON with pandas, from the URL itself."""
-    import pandas
+    import pandas as pd
 
-    for row in pandas.read_json(url, lines=True).to_dict("records"):
+    for row in pd.read_json(url, lines=True).to_dict("records"):
         heard.row({key: value for key, value in row.items() if isinstance(value, str)})
 
 
 def polars(url: str, heard: Heard) -> None:
     """Read NDJSON with polars, which reads no URL whose length is unknown."""
-    import polars
+    import polars as pl
 
     with urllib.request.urlopen(url, timeout=WITHIN) as response:
-        for row in polars.read_ndjson(response.read()).to_dicts():
+        for row in pl.read_ndjson(response.read()).to_dicts():
             heard.row(row)
 
 
@@ -192,34 +197,37 @@ def _jq(text: bytes, *args: str) -> list[str]:
     return done.stdout.decode().split("\n")[:-1]
 
 
-CLIENTS: dict[str, Client] = {
-    "httpx-sse": Client("events", _by_hand(httpx_sse)),
-    "sseclient-py": Client("events", _by_hand(sseclient)),
-    "aiohttp-sse-client": Client("events", aiohttp_sse),
-    "openai": Client("openai", openai),
-    "anthropic": Client("anthropic", anthropic),
-    "httpx": Client("ndjson", httpx_lines),
-    "pandas": Client("ndjson", pandas),
-    "polars": Client("ndjson", polars),
-    "duckdb": Client("ndjson", duckdb),
-    "curl, jq": Client("ndjson", curl_jq),
-    "curl, jq --seq": Client("jsonseq", curl_jq_seq),
+LISTENERS: dict[str, Callable[[str, Heard], None]] = {
+    "httpx-sse": _by_hand(httpx_sse),
+    "httpx2, `client.sse()`": _by_hand(httpx2_sse),
+    "sseclient-py": _by_hand(sseclient),
+    "aiohttp-sse-client": aiohttp_sse,
+    "openai, Python": openai,
+    "anthropic, Python": anthropic,
+    "httpx, `iter_lines()`": httpx_lines,
+    "curl, jq": curl_jq,
+    "pandas, `read_json(lines=True)`": pandas,
+    "polars, `read_ndjson`": polars,
+    "duckdb, `read_ndjson`": duckdb,
+    "curl, `jq --seq`": curl_jq_seq,
 }
 
 
-def hear(site: str, name: str, trap: str) -> Heard:
+def hear(site: str, client: Client, trap: str) -> Heard:
     """Have a client listen to one stream of a site; return what it has heard."""
-    client = CLIENTS[name]
-    key = f"python-{name}-{trap}".replace(" ", "").replace(",", "-")
+    key = f"python-{list(LISTENERS).index(client.name)}-{trap}"
 
-    def close() -> Any:
-        return urllib.request.urlopen(f"{site}/close/{key}", timeout=WITHIN).read()
+    def close() -> bytes:
+        with urllib.request.urlopen(f"{site}/close/{key}", timeout=WITHIN) as response:
+            return bytes(response.read())
 
     heard = Heard(close if trap == "closed" else None)
     try:
-        client.listen(f"{site}/{client.shape}/{trap}/{key}", heard)
+        LISTENERS[client.name](f"{site}/{client.shape}/{trap}/{key}", heard)
+    except CurlError as exc:
+        heard.ended(f"curl exits with {exc}")
     except Exception as exc:
-        heard.ended(f"raises {type(exc).__name__}: {exc}")
+        heard.ended(f"raises `{type(exc).__name__}`{with_text(str(exc))}")
+        heard.words = repr(exc)
     heard.ended("ends")
-    heard.close = None
     return heard

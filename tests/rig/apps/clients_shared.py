@@ -26,6 +26,9 @@ FEW = ["one", "two", "three", "four"]
 BEFORE_THE_END = 2
 """How many of FEW are sent before the stream fails, is cut off or is closed."""
 
+FAILURE = "no more words"
+"""What the exception says that a source raises."""
+
 SILENCE = 0.3
 """Seconds in the middle of a stream; several keepalives of the policies below."""
 
@@ -71,8 +74,14 @@ def _typed(data: dict[str, Any]) -> Event:
 
 
 _MESSAGE = {
-    **{"id": "1", "type": "message", "role": "assistant", "model": "none", "content": []},
-    **{"stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}},
+    "id": "1",
+    "type": "message",
+    "role": "assistant",
+    "model": "none",
+    "content": [],
+    "stop_reason": None,
+    "stop_sequence": None,
+    "usage": {"input_tokens": 1, "output_tokens": 1},
 }
 
 SHAPES = {
@@ -164,7 +173,7 @@ def make(shape_name: str, trap: str, key: str, last_event_id: str | None) -> Mad
         options["on_error"] = shape.failed
     if last_event_id is not None:
         return Made([*said[int(last_event_id) :], *shape.after], shape.response, options)
-    middle = {"silence": [PAUSE], "retry": [PAUSE], "error": [FAIL], "cut": [FAIL], "closed": [WAIT]}
+    middle = {"silence": [PAUSE], "retry": [PAUSE], "error": [FAIL], "cut": [PAUSE, FAIL], "closed": [WAIT]}
     begun, rest = [*shape.before, *said[:BEFORE_THE_END]], [*said[BEFORE_THE_END:], *shape.after]
     return Made([*begun, *middle.get(trap, []), *rest], shape.response, options)
 
@@ -189,7 +198,7 @@ def _timed(steps: list[Any]) -> Iterator[tuple[float, Any]]:
     """Yield the seconds to wait, and what to yield then, if anything."""
     for step in steps:
         if step is FAIL:
-            raise ValueError("no more words")
+            raise ValueError(FAILURE)
         elif step is WAIT:
             # A comment, which no client sees, is where a sync source learns that it has been closed.
             yield from [(0.05, Event(comment="waiting"))] * 400
