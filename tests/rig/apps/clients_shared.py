@@ -73,7 +73,7 @@ def _typed(data: dict[str, Any]) -> Event:
     return Event(data, event=data["type"])
 
 
-_MESSAGE = {
+_MESSAGE: dict[str, Any] = {
     "id": "1",
     "type": "message",
     "role": "assistant",
