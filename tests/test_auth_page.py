@@ -19,7 +19,7 @@ from tests.rig.browser import headless_chromium
 from tests.rig.http import HTTPStream
 from tests.rig.process import Process
 from tests.rig.requirements import needs
-from tests.rig.servers import free_port
+from tests.rig.servers import UNMEASURED, free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -166,6 +166,7 @@ def serve(framework: str, frontend: int, files: dict[str, str] | None = None) ->
         "FRONTEND": f"http://127.0.0.1:{frontend} http://localhost:{frontend}",
         "DJANGO_SETTINGS_MODULE": "settings",
         "PYTHONPATH": "{home}",
+        **UNMEASURED,
     }
     arguments = [sys.executable, "-m", *command.split()]
     return Process(arguments, files or FILES[framework], port, environment=environment, start_within=60)

@@ -27,13 +27,13 @@ Sites = dict[Framework, Server]
 Outcomes = dict[tuple[Framework, str, str], Heard]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder from which the sites take the script of their page."""
     return tmp_path_factory.mktemp("clients")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sites(folder: Path) -> Iterator[Sites]:
     """Serve the streams by every framework."""
     with ThreadPoolExecutor() as pool:
@@ -56,7 +56,7 @@ def able(runner: str) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def heard_by_python(sites: Sites) -> Outcomes:
     """Run the clients in Python, each in a thread for each site."""
 
@@ -73,7 +73,7 @@ def heard_by_python(sites: Sites) -> Outcomes:
     return outcomes
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def heard_by_node(sites: Sites) -> Outcomes:
     """Run the clients in Node, all by one program."""
     orders = [_order(server, "node") for server in sites.values()]
@@ -82,7 +82,7 @@ def heard_by_node(sites: Sites) -> Outcomes:
     return _outcomes(sites, found)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def heard_by_chromium(sites: Sites, folder: Path) -> Outcomes:
     """Run the clients in Chromium, on one page of each site."""
     node.bundle(HERE / "page.jsx", folder / "page.js")

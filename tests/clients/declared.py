@@ -20,6 +20,7 @@ SITES: dict[Framework, tuple[str, str]] = {
 
 TRAPS = {
     "tokens": "Tokens that are a line break or a space, begin with spaces, or look like a field or like `[DONE]`.",
+    "bare": "The same tokens as bare text, without JSON; for clients that leave the data to their user.",
     "separators": "U+2028, U+2029 and U+0085 in a token.",
     "silence": "An id, and then a silence with keepalives.",
     "retry": "A `retry` in the policy, and then a silence with keepalives.",
@@ -45,6 +46,7 @@ class Client:
         error: What it makes of an error that the protocol tells.
         cut: What it makes of a connection that is cut.
         closed: What it makes of a stream that was ended by the server.
+        bare: What it makes of tokens that are not JSON, and not exact in every client.
         parts: Names of PARTS without which it cannot run.
     """
 
@@ -56,12 +58,15 @@ class Client:
     error: str
     cut: str
     closed: str = ""
+    bare: str = "pass"
     parts: tuple[str, ...] = ()
 
     @property
     def traps(self) -> tuple[str, ...]:
         """The traps that it is led into."""
-        return LINES if self.shape in {"ndjson", "jsonseq"} else tuple(TRAPS)
+        if self.shape in {"ndjson", "jsonseq"}:
+            return LINES
+        return tuple(trap for trap in TRAPS if trap != "bare" or self.shape == "events")
 
     @property
     def done(self) -> list[str]:
@@ -70,7 +75,7 @@ class Client:
 
     def expected(self, trap: str) -> str:
         """Return what the judge must say."""
-        return {"error": self.error, "cut": self.cut, "closed": self.closed}.get(trap, "pass")
+        return {"bare": self.bare, "error": self.error, "cut": self.cut, "closed": self.closed}.get(trap, "pass")
 
 
 FAILED = "`failed` with the text"
@@ -99,6 +104,7 @@ EVENTS = [
         error=FAILED,
         cut=BACK,
         closed="ends",
+        bare="changes them",
     ),
     Client(
         *("htmx, htmx-ext-sse", "chromium", "html", "npm htmx-ext-sse"),
@@ -158,6 +164,7 @@ EVENTS = [
         error=FAILED,
         cut="raises `ClientPayloadError`",
         closed="comes back",
+        bare="changes them",
         parts=("aiohttp-sse-client",),
     ),
 ]
@@ -167,7 +174,7 @@ MODELS = [
         *("openai, Python", "python", "openai", "pip openai"),
         needs="JSON in every event; `[DONE]` last. The error object alone has its text raised.",
         error="raises `APIError` with the text",
-        cut="raises `APIConnectionError`",
+        cut="raises `APIError`",
         closed="raises `APIConnectionError`",
         parts=("openai",),
     ),
@@ -175,7 +182,7 @@ MODELS = [
         *("openai, npm", "node", "openai", "npm openai"),
         needs="As in Python.",
         error="raises `APIError` with the text",
-        cut="raises `TypeError`",
+        cut="raises `APIError`",
         closed="raises `TypeError`",
     ),
     Client(
@@ -197,7 +204,7 @@ MODELS = [
         *("ai", "node", "ui", "npm ai"),
         needs="The parts in their order; a part of an unknown type ends the message with an error.",
         error="raises `Error` with the text",
-        cut="raises `TypeError`",
+        cut="raises `Error`",
         closed="raises `TypeError`",
     ),
     Client(

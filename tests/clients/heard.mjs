@@ -28,6 +28,7 @@ class Heard {
   // Returns whether the event is the last one.
   event(kind, data) {
     if (kind === 'message' && data) this.text(JSON.parse(data).text)
+    else if (kind === 'bare') this.text(data)
     else if (kind === 'failed') this.failed('`failed`', JSON.parse(data).message)
     else this.others.push(`${kind} ${data}`)
     return kind === 'done' || kind === 'failed'
@@ -112,7 +113,7 @@ export async function lines(url, heard) {
 export function listenTo(source, heard) {
   return new Promise((done) => {
     const over = () => done(source.close())
-    for (const kind of ['message', 'done', 'failed'])
+    for (const kind of ['message', 'bare', 'done', 'failed'])
       source.addEventListener(kind, (event) => {
         if (heard.event(kind, event.data)) over()
       })

@@ -10,7 +10,7 @@ from typing import Any
 from tests.rig.apps.clients_shared import BEFORE_THE_END, FAILURE, FEW, SEPARATORS, TOKENS
 
 BEGUN = FEW[:BEFORE_THE_END]
-EXPECTED = {"tokens": TOKENS, "separators": SEPARATORS, "silence": FEW, "retry": FEW}
+EXPECTED = {"tokens": TOKENS, "separators": SEPARATORS, "silence": FEW, "retry": FEW, "bare": TOKENS}
 """What each whole stream says."""
 
 
@@ -38,6 +38,8 @@ class Heard:
         """Take note of an event, whose data is JSON; return whether it is the last one."""
         if kind == "message" and data:
             self.text(json.loads(data)["text"])
+        elif kind == "bare":
+            self.text(data)
         elif kind == "failed":
             self.others.append(f"`failed`{with_text(json.loads(data)['message'])}")
         else:
@@ -72,6 +74,8 @@ def judge(trap: str, heard: Heard, done: list[str]) -> str:
     said = "".join(heard.texts)  # some clients show the text so far, not its tokens
     if trap in EXPECTED and said == "".join(EXPECTED[trap]) and heard.others == done and heard.end == "ends":
         return "pass"
+    if trap == "bare" and heard.others == done and heard.end == "ends":
+        return "changes them"
     if trap == "error" and said == "".join(BEGUN):
         return ", ".join([*heard.others, *([heard.end] if heard.end != "ends" else [])])
     # Who reads to the end first has nothing of a stream that was cut; nor has a fetch that was late with its reading.

@@ -36,7 +36,9 @@ def close(_: HttpRequest, key: str) -> JsonResponse:
 async def stream(request: HttpRequest, shape: str, trap: str, key: str, _: str = "") -> Any:
     """Stream."""
     made = make(shape, trap, key, streamkit.django.last_event_id(request))
-    return getattr(streamkit.django, made.response)(play_async(made.steps), request=request, **made.options)
+    return getattr(streamkit.django, made.response)(
+        made.content(play_async(made.steps)), request=request, **made.options
+    )
 
 
 urlpatterns = [

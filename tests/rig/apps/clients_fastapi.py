@@ -38,7 +38,7 @@ async def close(key: str) -> dict[str, int]:
 async def stream(shape: str, trap: str, key: str, _: str = "", last: LastEventID = None) -> Any:
     """Stream."""
     made = make(shape, trap, key, last)
-    return getattr(streamkit.fastapi, made.response)(play_async(made.steps), **made.options)
+    return getattr(streamkit.fastapi, made.response)(made.content(play_async(made.steps)), **made.options)
 
 
 open_side_door()

@@ -36,7 +36,7 @@ def close(key: str) -> dict[str, int]:
 def stream(shape: str, trap: str, key: str, _: str = "") -> Any:
     """Stream."""
     made = make(shape, trap, key, streamkit.flask.last_event_id(flask.request))
-    return getattr(streamkit.flask, made.response)(play(made.steps), **made.options)
+    return getattr(streamkit.flask, made.response)(made.content(play(made.steps)), **made.options)
 
 
 open_side_door()

@@ -1,8 +1,9 @@
 """What the apps for real clients stream, the same in each framework: a shape is a wire protocol, a trap a behaviour.
 
 `/SHAPE/TRAP/KEY` is a stream, which a request for `/close/KEY` ends; what follows in the path is the client's own.
-Items are plain values, as a view would yield them. Tokens have ids, whatever the shape, since some clients are at fault
-only after they have seen one.
+Where `streamkit.llm` has the protocol, it makes the stream of the bare tokens. Items of the others are plain values, as
+a view would yield them, and so are those of the trap `silence`: some clients are at fault only after they have seen an
+id, which `streamkit.llm` sends none of.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from streamkit import Event, StreamPolicy
+from streamkit.llm import chat_completions, ui_messages
 
 FOLDER = "STREAMKIT_CLIENTS_FOLDER"
 """The variable that names the folder with `page.js`, which `/page` runs."""
@@ -40,8 +43,17 @@ POLICIES = {
 
 PAGE = '<!doctype html><meta charset="utf-8"><title>Clients</title><body><script type="module" src="/page.js"></script>'
 
-PAUSE, FAIL, WAIT = object(), object(), object()
+PAUSE, FAIL = object(), object()
 """Steps of a source that are no items."""
+
+
+class Wait(NamedTuple):
+    """A step that lasts until the source is closed, with an item now and then that no client shows.
+
+    A sync source learns there that it has been closed.
+    """
+
+    item: object = Event(comment="waiting")
 
 
 class Shape(NamedTuple):
@@ -56,11 +68,12 @@ class Shape(NamedTuple):
 
 
 class Made(NamedTuple):
-    """One stream: the steps of its source, and what its response is to be given."""
+    """One stream: the steps of its source, what is made of the source, and what its response is to be given."""
 
     steps: list[Any]
     response: str
     options: dict[str, Any]
+    content: Callable[[object], object] = lambda source: source
 
 
 def _chunk(delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
@@ -128,7 +141,7 @@ SHAPES = {
         failed=lambda exc: {"type": "error", "errorText": str(exc)},
         before=({"type": "start", "messageId": "m"}, {"type": "start-step"}, {"type": "text-start", "id": "t"}),
         after=({"type": "text-end", "id": "t"}, {"type": "finish-step"}, {"type": "finish"}, "[DONE]"),
-        headers={"x-vercel-ai-ui-message-stream": "v1"},
+        headers=ui_messages.HEADERS,
     ),
     "agui": Shape(
         token=lambda text, id: Event({"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": text}, id=id),
@@ -155,27 +168,46 @@ SHAPES = {
 }
 
 
+def _bare(text: str, id: int) -> Event:
+    return Event(text, event="bare", id=id)
+
+
 def _turbo(html: str) -> str:
     return f'<turbo-stream action="append" target="answer"><template>{html}</template></turbo-stream>'
+
+
+PROTOCOLS: dict[str, Callable[[Callable[[Exception], str] | None], Callable[[object], object]]] = {
+    "openai": lambda error: partial(chat_completions.stream, model="none", error=error),
+    "ui": lambda error: partial(ui_messages.stream, message_id="m", error=error),
+}
+"""What `streamkit.llm` makes of tokens; given what its client is told of an exception."""
 
 
 def make(shape_name: str, trap: str, key: str, last_event_id: str | None) -> Made:
     """Return the stream at `/SHAPE/TRAP/KEY`.
 
     Raises:
-        KeyError: There is no such shape or trap.
+        KeyError: There is no such shape.
     """
     shape = SHAPES[shape_name]
-    tokens = {"tokens": TOKENS, "separators": SEPARATORS}.get(trap, FEW)
-    said = [shape.token(token, number) for number, token in enumerate(tokens, 1)]
+    tokens = {"tokens": TOKENS, "separators": SEPARATORS, "bare": TOKENS}.get(trap, FEW)
     options: dict[str, Any] = {"headers": shape.headers, "key": key, "policy": POLICIES.get(trap)}
-    if trap == "error":
-        options["on_error"] = shape.failed
+    if shape_name in PROTOCOLS and trap != "silence":
+        content = PROTOCOLS[shape_name](str if trap == "error" else None)
+        return Made(_broken(trap, tokens, Wait("")), shape.response, options, content)
+    token = _bare if trap == "bare" else shape.token
+    said = [token(text, number) for number, text in enumerate(tokens, 1)]
     if last_event_id is not None:
         return Made([*said[int(last_event_id) :], *shape.after], shape.response, options)
-    middle = {"silence": [PAUSE], "retry": [PAUSE], "error": [FAIL], "cut": [PAUSE, FAIL], "closed": [WAIT]}
-    begun, rest = [*shape.before, *said[:BEFORE_THE_END]], [*said[BEFORE_THE_END:], *shape.after]
-    return Made([*begun, *middle.get(trap, []), *rest], shape.response, options)
+    if trap == "error":
+        options["on_error"] = shape.failed
+    return Made([*shape.before, *_broken(trap, said, Wait()), *shape.after], shape.response, options)
+
+
+def _broken(trap: str, items: list[Any], wait: Wait) -> list[Any]:
+    """Return items with what the trap has in the middle of them."""
+    middle = {"silence": [PAUSE], "retry": [PAUSE], "error": [FAIL], "cut": [PAUSE, FAIL], "closed": [wait]}
+    return [*items[:BEFORE_THE_END], *middle.get(trap, []), *items[BEFORE_THE_END:]]
 
 
 def play(steps: list[Any]) -> Iterator[Any]:
@@ -199,9 +231,9 @@ def _timed(steps: list[Any]) -> Iterator[tuple[float, Any]]:
     for step in steps:
         if step is FAIL:
             raise ValueError(FAILURE)
-        elif step is WAIT:
-            # A comment, which no client sees, is where a sync source learns that it has been closed.
-            yield from [(0.05, Event(comment="waiting"))] * 400
+        elif isinstance(step, Wait):
+            for _ in range(400):
+                yield 0.05, step.item
         elif step is PAUSE:
             yield SILENCE, None
         else:
