@@ -24,9 +24,9 @@ TRAPS = {
     "separators": "U+2028, U+2029 and U+0085 in a token.",
     "silence": "An id, and then a silence with keepalives.",
     "retry": "A `retry` in the policy, and then a silence with keepalives.",
-    "error": "The source fails in the middle, and `on_error` says so in the words of the protocol.",
-    "cut": "The source fails in the middle, and nothing says so: the connection is cut.",
-    "closed": "`close_streams` ends the stream while it is silent, as a shutdown does.",
+    "error": "The source fails in the middle, and `on_error`, or `error` of `streamkit.llm`, says why.",
+    "cut": "The source fails in the middle, and neither is set.",
+    "closed": "`close_streams` ends the stream in the middle of a silence, as a shutdown does.",
 }
 
 LINES = ("tokens", "separators", "error", "cut")
@@ -108,14 +108,16 @@ EVENTS = [
     ),
     Client(
         *("htmx, htmx-ext-sse", "chromium", "html", "npm htmx-ext-sse"),
-        needs="An event type for each `sse-swap`, and one for `sse-close`. Data is HTML.",
+        needs="An event type for each `sse-swap`, and one for `sse-close`. Data is HTML. A"
+        " [recipe](how-to/other-protocols.md).",
         error="shown with the text",
         cut=BACK,
         closed="comes back",
     ),
     Client(
         *("Turbo, `<turbo-stream-source>`", "chromium", "turbo", "npm @hotwired/turbo"),
-        needs="No event type. Data is a `<turbo-stream>`; the last one removes the source.",
+        needs="No event type. Data is a `<turbo-stream>`; the last one removes the source. A"
+        " [recipe](how-to/other-protocols.md).",
         error="shown with the text",
         cut=BACK,
         closed="comes back",
@@ -172,7 +174,8 @@ EVENTS = [
 MODELS = [
     Client(
         *("openai, Python", "python", "openai", "pip openai"),
-        needs="JSON in every event; `[DONE]` last. The error object alone has its text raised.",
+        needs="JSON in every event, also in one that has an id or a `retry` alone; `[DONE]` last. Only the text of the"
+        " error object is raised. `streamkit.llm.chat_completions` does it.",
         error="raises `APIError` with the text",
         cut="raises `APIError`",
         closed="raises `APIConnectionError`",
@@ -187,7 +190,7 @@ MODELS = [
     ),
     Client(
         *("anthropic, Python", "python", "anthropic", "pip anthropic"),
-        needs="An event type on every event; an event without one is dropped.",
+        needs="An event type on every event; an event without one is dropped. A [recipe](how-to/other-protocols.md).",
         error="raises `APIStatusError` with the text",
         cut="raises `RemoteProtocolError`",
         closed="raises `RemoteProtocolError`",
@@ -202,7 +205,8 @@ MODELS = [
     ),
     Client(
         *("ai", "node", "ui", "npm ai"),
-        needs="The parts in their order; a part of an unknown type ends the message with an error.",
+        needs="The parts in their order; a part of an unknown type ends the message with an error."
+        " `streamkit.llm.ui_messages` does it.",
         error="raises `Error` with the text",
         cut="raises `Error`",
         closed="raises `TypeError`",
@@ -216,8 +220,8 @@ MODELS = [
     ),
     Client(
         *("@ag-ui/client, `HttpAgent`", "node", "agui", "npm @ag-ui/client"),
-        needs="JSON in every event, and lines that end in LF. A run that is cut off leaves an unhandled rejection"
-        " besides, which ends a Node process that listens to none.",
+        needs="JSON in every event, and lines that end in LF. A [recipe](how-to/other-protocols.md). A run that is cut"
+        " off leaves an unhandled rejection besides, which ends a Node process that listens to none.",
         error="`RUN_ERROR` with the text",
         cut="raises `TypeError`",
         closed="raises `TypeError`",

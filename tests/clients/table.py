@@ -49,7 +49,7 @@ def render(outcomes: Outcomes, versions: Versions) -> str:
         *_table("Event streams", EVENTS, outcomes, versions),
         *_table("SDKs of language models", MODELS, outcomes, versions),
         *_table("NDJSON and JSON text sequences", VALUES, outcomes, versions),
-        *("## What each client needs", ""),
+        *("## What each client needs", "", "Besides what is done for it; measured, or read in its source.", ""),
         *[f"- **{client.name}**: {client.needs}" for client in CLIENTS.values()],
     ]
     return "\n".join(parts) + "\n"

@@ -206,7 +206,13 @@ def make(shape_name: str, trap: str, key: str, last_event_id: str | None) -> Mad
 
 def _broken(trap: str, items: list[Any], wait: Wait) -> list[Any]:
     """Return items with what the trap has in the middle of them."""
-    middle = {"silence": [PAUSE], "retry": [PAUSE], "error": [FAIL], "cut": [PAUSE, FAIL], "closed": [wait]}
+    middle: dict[str, list[Any]] = {
+        "silence": [PAUSE],
+        "retry": [PAUSE],
+        "error": [FAIL],
+        "cut": [PAUSE, FAIL],
+        "closed": [wait],
+    }
     return [*items[:BEFORE_THE_END], *middle.get(trap, []), *items[BEFORE_THE_END:]]
 
 
