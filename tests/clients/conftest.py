@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,14 +13,13 @@ from typing import Any
 
 import pytest
 
-from tests.clients import python_clients
 from tests.clients.declared import CLIENTS, RUNNERS, SITES, Framework
 from tests.clients.heard import BEGUN, Heard
 from tests.rig import node
 from tests.rig.apps.clients_shared import FAILURE, FOLDER
 from tests.rig.browser import headless_chromium
 from tests.rig.requirements import missing
-from tests.rig.servers import SERVERS, Server
+from tests.rig.servers import ROOT, SERVERS, UNMEASURED, Server
 
 HERE = Path(__file__).parent
 WITHIN = 120.0
@@ -38,7 +40,7 @@ def sites(folder: Path) -> Iterator[Sites]:
     """Serve the streams by every framework."""
     with ThreadPoolExecutor() as pool:
         starting = {
-            framework: pool.submit(Server, SERVERS[server], app, environment={FOLDER: str(folder)})
+            framework: pool.submit(Server, SERVERS[server], app, environment={FOLDER: str(folder), **UNMEASURED})
             for framework, (server, app) in SITES.items()
         }
     found = {framework: future.result() for framework, future in starting.items()}
@@ -58,19 +60,19 @@ def able(runner: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def heard_by_python(sites: Sites) -> Outcomes:
-    """Run the clients in Python, each in a thread for each site."""
-
-    def hear(framework: Framework, name: str) -> Outcomes:
-        client = CLIENTS[name]
-        return {
-            (framework, name, trap): python_clients.hear(sites[framework].url, client, trap) for trap in client.traps
-        }
-
-    outcomes: Outcomes = {}
-    with ThreadPoolExecutor(8) as pool:
-        for future in [pool.submit(hear, framework, name) for framework in sites for name in able("python")]:
-            outcomes.update(future.result(WITHIN))
-    return outcomes
+    """Run the clients in Python, all by one program."""
+    orders = [_order(server, "python") for server in sites.values()]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.clients.python_clients", json.dumps(orders)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        env={**os.environ, **UNMEASURED},
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    return _outcomes(sites, json.loads(done.stdout))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""The clients in Python: each reads one stream and tells `Heard` what it gets, as an app would that uses it.
+"""The clients in Python, a program: each reads one stream and tells `Heard` what it gets, as an app that uses it would.
 
-What a client raises is raised; what it does beyond its documented use is none of it.
+What a client raises is raised. Run in a process of its own, since what is imported here is large.
 """
 
 from __future__ import annotations
@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.clients.declared import Client
 from tests.clients.heard import Heard, with_text
 from tests.rig.requirements import executable
 
@@ -213,21 +214,36 @@ LISTENERS: dict[str, Callable[[str, Heard], None]] = {
 }
 
 
-def hear(site: str, client: Client, trap: str) -> Heard:
-    """Have a client listen to one stream of a site; return what it has heard."""
-    key = f"python-{list(LISTENERS).index(client.name)}-{trap}"
+def hear_one(name: str, place: dict[str, str | None]) -> dict[str, Any]:
+    """Have a client listen to one stream; return what it has heard."""
 
-    def close() -> bytes:
-        with urllib.request.urlopen(f"{site}/close/{key}", timeout=WITHIN) as response:
-            return bytes(response.read())
+    def close() -> None:
+        with urllib.request.urlopen(str(place["close"]), timeout=WITHIN) as response:
+            response.read()
 
-    heard = Heard(close if trap == "closed" else None)
+    heard = Heard(close if place["close"] else None)
     try:
-        LISTENERS[client.name](f"{site}/{client.shape}/{trap}/{key}", heard)
+        LISTENERS[name](str(place["url"]), heard)
     except CurlError as exc:
         heard.ended(f"curl exits with {exc}")
     except Exception as exc:
         heard.ended(f"raises `{type(exc).__name__}`{with_text(str(exc))}")
         heard.words = repr(exc)
     heard.ended("ends")
-    return heard
+    return {"texts": heard.texts, "others": heard.others, "end": heard.end, "words": heard.words}
+
+
+def hear(name: str, traps: dict[str, dict[str, str | None]]) -> dict[str, Any]:
+    """Have a client listen to one stream after the other."""
+    return {trap: hear_one(name, place) for trap, place in traps.items()}
+
+
+def main(orders: list[dict[str, Any]]) -> None:
+    """Do what heard.mjs does: all clients at once; `plan` is client -> trap -> {url, close}."""
+    with ThreadPoolExecutor(8) as pool:
+        found = [{name: pool.submit(hear, name, traps) for name, traps in order["plan"].items()} for order in orders]
+        print(json.dumps([{name: future.result() for name, future in site.items()} for site in found]))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
