@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
@@ -134,13 +135,17 @@ pytestmark = [
 ]
 
 
-class _Blank(BaseHTTPRequestHandler):
-    """Answers with an empty page."""
+class _Frontend(BaseHTTPRequestHandler):
+    """Answers with an empty page, or with an event and the headers of CORS that the query asks for."""
 
     def do_GET(self) -> None:
+        headers = parse_qsl(urlsplit(self.path).query)
         self.send_response(200)
-        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Type", "text/event-stream" if headers else "text/html")
+        for name, value in headers:
+            self.send_header(f"Access-Control-Allow-{name}", value)
         self.end_headers()
+        self.wfile.write(b'data: {"to":"ann"}\n\n' if headers else b"<!doctype html>")
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -148,8 +153,8 @@ class _Blank(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def frontend() -> Iterator[int]:
-    """Serve empty pages; return the port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Blank) as server:
+    """Serve pages of another origin; return the port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Frontend) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server.server_port
@@ -284,6 +289,21 @@ def test_origin_that_is_not_allowed_reads_nothing(sites: dict[str, Process], sit
     page.wait_for_function(GAVE_UP)
     assert page.evaluate("seen") == []
     assert opened(site) == before + 1
+
+
+def test_credentials_need_the_very_origin_and_a_header_that_allows_them(
+    sites: dict[str, Process], frontend: int, page: Page
+) -> None:
+    """Chromium's EventSource gives up on `*`, and where Access-Control-Allow-Credentials is missing."""
+    site = sites["fastapi"]
+    go(page, f"{site.url}/")
+    for headers in ({"Origin": "*", "Credentials": "true"}, {"Origin": site.url}):
+        listen(page, f"http://127.0.0.1:{frontend}/?{urlencode(headers)}", credentials=True)
+        page.wait_for_function(GAVE_UP)
+        assert page.evaluate("seen") == []
+    headers = {"Origin": site.url, "Credentials": "true"}
+    listen(page, f"http://127.0.0.1:{frontend}/?{urlencode(headers)}", credentials=True)
+    page.wait_for_function("seen.length > 0")
 
 
 def test_fetch_that_resumes_fails_where_the_header_is_not_allowed(frontend: int, page: Page) -> None:

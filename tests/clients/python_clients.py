@@ -13,7 +13,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +29,18 @@ WITHIN = 20.0
 """Seconds that a client waits for the next byte."""
 
 
-@contextmanager
-def _get(url: str, last_event_id: str = "") -> Iterator[httpx.Response]:
+@cache
+def _http(kind: type[Any] | None = None) -> Any:
+    """Return one HTTP client for all of a kind: each would read the certificates of the machine anew, for nothing."""
     import httpx
 
+    return (kind or httpx.Client)(verify=SSLContext(PROTOCOL_TLS_CLIENT), timeout=WITHIN)
+
+
+@contextmanager
+def _get(url: str, last_event_id: str = "") -> Iterator[httpx.Response]:
     headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last_event_id} if last_event_id else {})}
-    with httpx.stream("GET", url, headers=headers, timeout=WITHIN) as response:
+    with _http().stream("GET", url, headers=headers) as response:
         yield response
 
 
@@ -67,10 +75,9 @@ def httpx_sse(url: str, last: str, heard: Heard) -> Iterator[str]:
 
 def httpx2_sse(url: str, last: str, heard: Heard) -> Iterator[str]:
     """Read with the event streams of httpx2; yield ids."""
-    import httpx2
+    from httpx2 import Client
 
-    headers = {"Last-Event-ID": last} if last else {}
-    with httpx2.Client(timeout=WITHIN) as client, client.sse(url, headers=headers) as source:
+    with _http(Client).sse(url, headers={"Last-Event-ID": last} if last else {}) as source:
         for event in source:
             heard.event(event.event, event.data)
             yield event.id or ""
@@ -110,24 +117,20 @@ def aiohttp_sse(url: str, heard: Heard) -> None:
 
 def openai(url: str, heard: Heard) -> None:
     """Read with openai-python."""
-    from openai import OpenAI
+    from openai import DefaultHttpxClient, OpenAI
 
-    with OpenAI(base_url=url, api_key="none", max_retries=0, timeout=WITHIN) as client:
-        stream = client.chat.completions.create(
-            model="none", messages=[{"role": "user", "content": "Hello"}], stream=True
-        )
-        for chunk in stream:
-            heard.text(chunk.choices[0].delta.content or "")
+    client = OpenAI(base_url=url, api_key="none", max_retries=0, http_client=_http(DefaultHttpxClient))
+    stream = client.chat.completions.create(model="none", messages=[{"role": "user", "content": "Hello"}], stream=True)
+    for chunk in stream:
+        heard.text(chunk.choices[0].delta.content or "")
 
 
 def anthropic(url: str, heard: Heard) -> None:
     """Read with anthropic-python."""
-    from anthropic import Anthropic
+    from anthropic import Anthropic, DefaultHttpxClient
 
-    with (
-        Anthropic(base_url=url, api_key="none", max_retries=0, timeout=WITHIN) as client,
-        client.messages.stream(model="none", max_tokens=9, messages=[{"role": "user", "content": "Hello"}]) as stream,
-    ):
+    client = Anthropic(base_url=url, api_key="none", max_retries=0, http_client=_http(DefaultHttpxClient))
+    with client.messages.stream(model="none", max_tokens=9, messages=[{"role": "user", "content": "Hello"}]) as stream:
         for text in stream.text_stream:
             heard.text(text)
 
