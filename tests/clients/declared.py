@@ -137,6 +137,14 @@ EVENTS = [
         closed="ends",
     ),
     Client(
+        *("streamkit.client", "python", "events", "pip streamkit-http"),
+        needs="`until=` the last event. See [Read a stream from Python](client.md).",
+        error=FAILED,
+        cut=BACK,
+        closed="comes back",
+        parts=("httpx",),
+    ),
+    Client(
         *("httpx-sse", "python", "events", "pip httpx-sse"),
         needs="Call it again with the last id, which it keeps.",
         error=FAILED,

@@ -13,6 +13,9 @@ BEGUN = FEW[:BEFORE_THE_END]
 EXPECTED = {"tokens": TOKENS, "separators": SEPARATORS, "silence": FEW, "retry": FEW, "bare": TOKENS}
 """What each whole stream says."""
 
+LAST = {"done", "failed"}
+"""The types of the events after which a client need not come back."""
+
 
 @dataclass
 class Heard:
@@ -44,7 +47,7 @@ class Heard:
             self.others.append(f"`failed`{with_text(json.loads(data)['message'])}")
         else:
             self.others.append(f"{kind} {data}")
-        return kind in {"done", "failed"}
+        return kind in LAST
 
     def row(self, row: dict[str, Any]) -> None:
         """Take note of a JSON value of NDJSON or of a JSON text sequence."""

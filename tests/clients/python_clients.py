@@ -19,7 +19,7 @@ from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tests.clients.heard import Heard, with_text
+from tests.clients.heard import LAST, Heard, with_text
 from tests.rig.requirements import executable
 
 if TYPE_CHECKING:
@@ -93,15 +93,16 @@ def sseclient(url: str, last: str, heard: Heard) -> Iterator[str]:
             yield event.id or ""
 
 
+class ComesBackError(Exception):
+    """A client is about to wait for seconds and to come back."""
+
+
 def aiohttp_sse(url: str, heard: Heard) -> None:
     """Read with aiohttp-sse-client, which comes back by itself after a clean end."""
     from aiohttp_sse_client.client import EventSource
 
-    class ComesBackError(Exception):
-        pass
-
     def comes_back() -> None:
-        raise ComesBackError  # it would wait for many seconds first
+        raise ComesBackError
 
     async def listen() -> None:
         async with EventSource(url, on_error=comes_back) as source:
@@ -109,10 +110,22 @@ def aiohttp_sse(url: str, heard: Heard) -> None:
                 if heard.event(event.type or "message", event.data):
                     break
 
-    try:
-        asyncio.run(listen())
-    except ComesBackError:
+    asyncio.run(listen())
+
+
+def streamkit_client(url: str, heard: Heard) -> None:
+    """Read with our own, which comes back by itself."""
+    from streamkit.client import Reconnection, connect_sync
+
+    def comes_back(error: Exception | None, seconds: float) -> None:
         heard.ended("comes back")
+        if heard.close is not None:
+            raise ComesBackError
+
+    back = Reconnection(on_reconnect=comes_back)
+    with connect_sync(url, client=_http(), reconnection=back, until=lambda event: event.event in LAST) as events:
+        for event in events:
+            heard.event(event.event or "message", event.data)
 
 
 def openai(url: str, heard: Heard) -> None:
@@ -206,6 +219,7 @@ LISTENERS: dict[str, Callable[[str, Heard], None]] = {
     "httpx2, `client.sse()`": _by_hand(httpx2_sse),
     "sseclient-py": _by_hand(sseclient),
     "aiohttp-sse-client": aiohttp_sse,
+    "streamkit.client": streamkit_client,
     "openai, Python": openai,
     "anthropic, Python": anthropic,
     "httpx, `iter_lines()`": httpx_lines,
@@ -227,6 +241,8 @@ def hear_one(name: str, place: dict[str, str | None]) -> dict[str, Any]:
     heard = Heard(close if place["close"] else None)
     try:
         LISTENERS[name](str(place["url"]), heard)
+    except ComesBackError:
+        heard.ended("comes back")
     except CurlError as exc:
         heard.ended(f"curl exits with {exc}")
     except Exception as exc:
