@@ -25,6 +25,9 @@ HERE = Path(__file__).parent
 WITHIN = 120.0
 """Seconds for a runner, on all sites; on an idle machine it takes ten."""
 
+AT_ONCE = 4
+"""Clients that listen to a site at the same time: Chromium opens 6 connections to it, and one closes a stream."""
+
 Sites = dict[Framework, Server]
 Outcomes = dict[tuple[Framework, str, str], Heard]
 
@@ -111,7 +114,7 @@ def _order(server: Server, runner: str) -> dict[str, Any]:
             key = f"{runner}-{number}-{trap}"
             close = f"{server.url}/close/{key}" if trap == "closed" else None
             plan[name][trap] = {"url": f"{server.url}/{client.shape}/{trap}/{key}", "close": close}
-    return {"plan": plan, "begun": "".join(BEGUN), "failure": FAILURE}
+    return {"plan": plan, "at_once": AT_ONCE, "begun": "".join(BEGUN), "failure": FAILURE}
 
 
 def _outcomes(sites: Sites, found: list[dict[str, Any]]) -> Outcomes:

@@ -73,16 +73,20 @@ async function hearOne(listen, { url, close }, order) {
   return { texts, others, end, words }
 }
 
-// All clients at once, each of them one stream after the other: `order.plan` is client -> trap -> {url, close}.
+// `order.plan` is client -> trap -> {url, close}: each client listens to one stream after the other, and `order.at_once`
+// clients do so at the same time.
 export async function hear(listeners, order) {
   const outcomes = {}
-  await Promise.all(
-    Object.entries(order.plan).map(async ([name, traps]) => {
+  const waiting = Object.entries(order.plan)
+  const work = async () => {
+    for (let next; (next = waiting.shift()); ) {
+      const [name, traps] = next
       outcomes[name] = {}
       for (const [trap, place] of Object.entries(traps))
         outcomes[name][trap] = await hearOne(listeners[name], place, order)
-    }),
-  )
+    }
+  }
+  await Promise.all(Array.from({ length: order.at_once }, work))
   return outcomes
 }
 
@@ -123,6 +127,3 @@ export function listenTo(source, heard) {
     })
   })
 }
-
-// What the user says first, as `useChat` and its relatives send it.
-export const QUESTION = { id: '1', role: 'user', parts: [{ type: 'text', text: 'Hello' }] }

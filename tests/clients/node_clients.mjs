@@ -7,7 +7,7 @@ import { EventSource } from 'eventsource'
 import { EventSourceParserStream } from 'eventsource-parser/stream'
 import OpenAI from 'openai'
 
-const { QUESTION, byHand, headers, hear, lines, listenTo } = await import(process.argv[2])
+const { byHand, headers, hear, lines, listenTo } = await import(process.argv[2])
 
 const parser = (url, heard) =>
   byHand(async (last, seen) => {
@@ -37,8 +37,9 @@ async function anthropic(baseURL, heard) {
 }
 
 async function ai(api, heard) {
+  const question = { id: '1', role: 'user', parts: [{ type: 'text', text: 'Hello' }] }
   const transport = new DefaultChatTransport({ api })
-  const stream = await transport.sendMessages({ chatId: '1', trigger: 'submit-message', messages: [QUESTION] })
+  const stream = await transport.sendMessages({ chatId: '1', trigger: 'submit-message', messages: [question] })
   let shown = ''
   for await (const message of readUIMessageStream({ stream, terminateOnError: true })) {
     const text = message.parts.map((part) => part.text ?? '').join('')

@@ -258,8 +258,8 @@ def hear(name: str, traps: dict[str, dict[str, str | None]]) -> dict[str, Any]:
 
 
 def main(orders: list[dict[str, Any]]) -> None:
-    """Do what heard.mjs does: all clients at once; `plan` is client -> trap -> {url, close}."""
-    with ThreadPoolExecutor(8) as pool:
+    """Do what `hear` of heard.mjs does."""
+    with ThreadPoolExecutor(sum(order["at_once"] for order in orders)) as pool:
         found = [{name: pool.submit(hear, name, traps) for name, traps in order["plan"].items()} for order in orders]
         print(json.dumps([{name: future.result() for name, future in site.items()} for site in found]))  # noqa: T201
 
