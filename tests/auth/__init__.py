@@ -1,0 +1,1 @@
+"""Streams, sessions and other origins."""
