@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -39,3 +40,6 @@ class Clock:
 
 
 SYSTEM = Clock()
+
+TIME: ContextVar[Callable[[Any], Clock]] = ContextVar("streamkit_time")
+"""Gives the clock of each `Life` that is made in a Context; a test sets it, for responses that it does not build."""
