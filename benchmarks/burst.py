@@ -1,0 +1,91 @@
+"""One stream as fast as it goes, to one reader: `python -m benchmarks.burst`.
+
+Async generators that never wait, as events and as JSON lines, and sync generators under ASGI; each framework by its own
+means on uvicorn (httptools, uvloop), aiohttp on its own server. The same reader also takes one body of the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.harness import Plot, Report, Settings, alone, medians, rounds, spread
+from benchmarks.reading import read_to_end
+from benchmarks.serving import APPS, OURS, RAW, Running, running
+
+COVERS = (
+    "burst-sse-raw",
+    "burst-sse-starlette",
+    "burst-ndjson-raw",
+    "burst-ndjson-starlette",
+    "burst-sync-starlette",
+)
+
+READER = "reader, one body"
+NO_LINES = {"sse-starlette", "aiohttp-sse"}
+NO_SYNC = {RAW, "aiohttp-sse", "Django"}
+"""aiohttp has no sync views, and raw ASGI no way but a thread; Django reads a sync generator to its end beforehand."""
+
+SLOW = {"FastAPI": 4, "sse-starlette": 2, "aiohttp-sse": 2}
+"""By how much shorter a case is, so that no case takes most of the time."""
+
+
+def cases(servers: Running, events: int) -> dict[str, Callable[[], float]]:
+    """Return a measurement for each way of each framework: events per second."""
+    found: dict[str, Callable[[], float]] = {}
+
+    def add(name: str, server: str, path: str, count: int) -> None:
+        port = servers[server].port
+        found[name] = lambda: read_to_end(port, f"{path}?n={count}", count).rate
+
+    for name in servers:
+        count = events // SLOW.get(name, 1) * (10 if name == OURS else 1)
+        add(f"{name}/sse", name, "/sse/burst", count)
+        if name not in NO_LINES:
+            add(f"{name}/lines", name, "/lines/burst", count)
+        if name not in NO_SYNC:
+            add(f"{name}/sync", name, "/sse/burst_sync", events * 5 if name == OURS else events // 15)
+    add(READER, RAW, "/body", events * 20)
+    return found
+
+
+def measure(settings: Settings) -> Report:
+    """Measure every framework."""
+    with running(list(APPS)) as servers:
+        found = rounds(cases(servers, settings.pick(60_000, 3_000)), settings.pick(9, 1))
+    rates = medians(found)
+    report = Report(
+        "Bursts, thousand events per second (in brackets: the middle half of the rounds)",
+        ["", "SSE, async", "NDJSON, async", "SSE, sync"],
+    )
+    for name in APPS:
+        report.rows.append([name, *(_cell(found, f"{name}/{kind}") for kind in ("sse", "lines", "sync"))])
+    report.rows.append([READER, _cell(found, READER), "", ""])
+    for kind, key in (("sse", "sse"), ("lines", "ndjson")):
+        ours = rates[f"{OURS}/{kind}"]
+        report.figures[f"burst-{key}-raw"] = ours / rates[f"{RAW}/{kind}"]
+        report.figures[f"burst-{key}-starlette"] = ours / rates[f"Starlette/{kind}"]
+    report.figures["burst-sync-starlette"] = rates[f"{OURS}/sync"] / rates["Starlette/sync"]
+    quickest = max(rates[name] for name in rates if name != READER)
+    report.notes.append(f"The reader takes one body {rates[READER] / quickest:.1f} times as fast as the quickest stream.")
+    report.plots.append(_plot(rates))
+    return report
+
+
+def _cell(found: dict[str, list[float]], name: str) -> str:
+    if name not in found:
+        return ""
+    return f"{medians(found)[name] / 1e3:,.1f} (±{spread(found[name]) * 50:.0f} %)"
+
+
+def _plot(rates: dict[str, float]) -> Plot:
+    series = {
+        kind: [
+            (number, rates[f"{name}/{path}"] / 1e3) for number, name in enumerate(APPS) if f"{name}/{path}" in rates
+        ]
+        for kind, path in (("SSE, async", "sse"), ("NDJSON, async", "lines"), ("SSE, sync", "sync"))
+    }
+    return Plot("burst", "One stream that never waits", "", "thousand events per second", series, ticks=list(APPS))
+
+
+if __name__ == "__main__":
+    alone(measure, COVERS)
