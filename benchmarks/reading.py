@@ -112,11 +112,11 @@ class Crowd:
             self._poll.register(connection.fileno(), select.EPOLLIN)
 
     def grow(self, count: int, path: str | None = None) -> None:
-        """Open so many connections more, and wait until the first event of each has come."""
+        """Open so many connections more, and wait until the body of each has begun."""
         opened = [connect(self.port, path or self.path) for _ in range(count)]
         for connection in opened:
             received = b""
-            while MARK not in received:
+            while not received.partition(b"\r\n\r\n")[2]:
                 if not (piece := connection.recv(65_536)):
                     raise RuntimeError(f"{path or self.path} ended at once: {received!r}")
                 received += piece
@@ -131,22 +131,28 @@ class Crowd:
             ready = self._poll.poll(30)
             if not ready:
                 raise RuntimeError(f"{len(missing)} of {len(self.sockets)} clients did not get {wanted!r}")
-            missing -= {file for file, _ in ready if wanted in self.sockets[file].recv(65_536)}
+            missing -= {file for file, _ in ready if wanted in self._received(file)}
 
     def lateness(self, seconds: float) -> list[float]:
         """Read for so long; return how late every event was that carries the moment it was due, in seconds."""
         end, found = time.monotonic() + seconds, list[float]()
         while (left := end - time.monotonic()) > 0:
             for file, _ in self._poll.poll(left):
-                found += lateness(self.sockets[file].recv(65_536), time.monotonic())
+                found += lateness(self._received(file), time.monotonic())
         return found
 
     def drain(self, seconds: float) -> int:
         """Read for so long; return how many bytes came."""
         end, size = time.monotonic() + seconds, 0
         while (left := end - time.monotonic()) > 0:
-            size += sum(len(self.sockets[file].recv(65_536)) for file, _ in self._poll.poll(left))
+            size += sum(len(self._received(file)) for file, _ in self._poll.poll(left))
         return size
+
+    def _received(self, file: int) -> bytes:
+        piece = self.sockets[file].recv(65_536)
+        if not piece:
+            raise RuntimeError(f"a stream of {self.path} has ended, which never ends by itself")
+        return piece
 
 
 def lateness(piece: bytes, now: float) -> list[float]:

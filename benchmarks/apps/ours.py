@@ -21,7 +21,9 @@ SSE = sources.of(lambda text: text)
 LINES = sources.of(lambda text: {"id": 17, "delta": text, "done": False})
 POLICY = StreamPolicy(keepalive=sources.KEEPALIVE)
 
-channels = Channels(MemoryLog())
+FILLING, PIECE = 32 * 2**20, "x" * 16_384
+
+channels = Channels(MemoryLog(max_bytes=2**20))
 
 
 def count(request: Request) -> int:
@@ -52,15 +54,34 @@ def plain(_: Request) -> PlainTextResponse:
 
 
 async def publish(request: Request) -> PlainTextResponse:
-    """Publish a text to all; or, with `channel`, to one channel."""
-    await channels.publish(request.query_params.get("channel", "a"), f"{count(request)}~")
+    """Publish a text to all."""
+    await channels.publish("a", f"{count(request)}~")
     return PlainTextResponse("ok")
 
 
+async def publish_to_each(request: Request) -> PlainTextResponse:
+    """Publish one text to each of so many channels."""
+    for number in range(int(request.query_params["channels"])):
+        await channels.publish(f"c{number}", f"{count(request)}~")
+    return PlainTextResponse("ok")
+
+
+async def fill(_: Request) -> PlainTextResponse:
+    """Publish many large texts to the client that does not read."""
+    for _number in range(FILLING // len(PIECE)):
+        await channels.publish("filling", PIECE)
+    return PlainTextResponse(str(channels.subscribers("filling")))
+
+
+async def unread(_: Request) -> EventStreamResponse:
+    """Serve the client that does not read; it is to stay, for as long as this measures."""
+    source = channels.subscribe("a", "filling", overflow="drop_oldest")
+    return EventStreamResponse(source, policy=StreamPolicy(send_timeout=600))
+
+
 async def subscribe(request: Request) -> EventStreamResponse:
-    """Subscribe to one channel of many; `after` replays its log."""
-    query = request.query_params
-    return EventStreamResponse(channels.subscribe(query["channel"], after=query.get("after")), policy=POLICY)
+    """Subscribe to one channel of many."""
+    return EventStreamResponse(channels.subscribe(request.query_params["channel"]), policy=POLICY)
 
 
 app = Starlette(
@@ -71,5 +92,8 @@ app = Starlette(
         Route("/ok", ok),
         Route("/plain", plain),
         Route("/publish", publish),
+        Route("/publish_to_each", publish_to_each),
+        Route("/fill", fill),
+        Route("/unread", unread),
     ]
 )

@@ -65,10 +65,12 @@ def _bursts(write: Callable[[str], Any]) -> dict[str, Callable[..., Any]]:
 
 def _waiting(write: Callable[[str], Any]) -> dict[str, Callable[..., Any]]:
     async def paced(n: int = 0) -> AsyncIterator[Any]:
+        """Yield every `n` ms, or 50 times a second."""
+        interval = n / 1000 or INTERVAL
         # Streams that are opened one after the other keep their distance: no two are due at the same moment.
         due = time.monotonic()
         while True:
-            due += INTERVAL
+            due += interval
             await asyncio.sleep(due - time.monotonic())
             yield write(stamp(due))
 
