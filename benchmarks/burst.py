@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from benchmarks.harness import Plot, Report, Settings, alone, medians, rounds, spread
 from benchmarks.reading import read_to_end
-from benchmarks.serving import APPS, OURS, RAW, Running, running
+from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, STARLETTE, Running, running
 
 COVERS = (
     "burst-sse-raw",
@@ -25,6 +25,7 @@ NO_LINES = {"sse-starlette", "aiohttp-sse"}
 NO_SYNC = {RAW, "aiohttp-sse", "Django"}
 """aiohttp has no sync views, and raw ASGI no way but a thread; Django reads a sync generator to its end beforehand."""
 
+BATCHING = {OURS, IN_STARLETTE}
 SLOW = {"FastAPI": 4, "sse-starlette": 2, "aiohttp-sse": 2}
 """By how much shorter a case is, so that no case takes most of the time."""
 
@@ -38,12 +39,12 @@ def cases(servers: Running, events: int) -> dict[str, Callable[[], float]]:
         found[name] = lambda: read_to_end(port, f"{path}?n={count}", count).rate
 
     for name in servers:
-        count = events // SLOW.get(name, 1) * (10 if name == OURS else 1)
+        count = events // SLOW.get(name, 1) * (10 if name in BATCHING else 1)
         add(f"{name}/sse", name, "/sse/burst", count)
         if name not in NO_LINES:
             add(f"{name}/lines", name, "/lines/burst", count)
         if name not in NO_SYNC:
-            add(f"{name}/sync", name, "/sse/burst_sync", events * 5 if name == OURS else events // 15)
+            add(f"{name}/sync", name, "/sse/burst_sync", events * 5 if name in BATCHING else events // 15)
     add(READER, RAW, "/body", events * 20)
     return found
 
@@ -61,12 +62,13 @@ def measure(settings: Settings) -> Report:
         report.rows.append([name, *(_cell(found, f"{name}/{kind}") for kind in ("sse", "lines", "sync"))])
     report.rows.append([READER, _cell(found, READER), "", ""])
     for kind, key in (("sse", "sse"), ("lines", "ndjson")):
-        ours = rates[f"{OURS}/{kind}"]
-        report.figures[f"burst-{key}-raw"] = ours / rates[f"{RAW}/{kind}"]
-        report.figures[f"burst-{key}-starlette"] = ours / rates[f"Starlette/{kind}"]
-    report.figures["burst-sync-starlette"] = rates[f"{OURS}/sync"] / rates["Starlette/sync"]
+        report.figures[f"burst-{key}-raw"] = rates[f"{OURS}/{kind}"] / rates[f"{RAW}/{kind}"]
+        report.figures[f"burst-{key}-starlette"] = rates[f"{IN_STARLETTE}/{kind}"] / rates[f"{STARLETTE}/{kind}"]
+    report.figures["burst-sync-starlette"] = rates[f"{IN_STARLETTE}/sync"] / rates[f"{STARLETTE}/sync"]
     quickest = max(rates[name] for name in rates if name != READER)
-    report.notes.append(f"The reader takes one body {rates[READER] / quickest:.1f} times as fast as the quickest stream.")
+    report.notes.append(
+        f"The reader takes one body {rates[READER] / quickest:.1f} times as fast as the quickest stream."
+    )
     report.plots.append(_plot(rates))
     return report
 
@@ -79,9 +81,7 @@ def _cell(found: dict[str, list[float]], name: str) -> str:
 
 def _plot(rates: dict[str, float]) -> Plot:
     series = {
-        kind: [
-            (number, rates[f"{name}/{path}"] / 1e3) for number, name in enumerate(APPS) if f"{name}/{path}" in rates
-        ]
+        kind: [(number, rates[f"{name}/{path}"] / 1e3) for number, name in enumerate(APPS) if f"{name}/{path}" in rates]
         for kind, path in (("SSE, async", "sse"), ("NDJSON, async", "lines"), ("SSE, sync", "sync"))
     }
     return Plot("burst", "One stream that never waits", "", "thousand events per second", series, ticks=list(APPS))

@@ -1,6 +1,6 @@
-"""What one frame costs: `python -m benchmarks.encode`.
+r"""What one frame costs: `python -m benchmarks.encode`.
 
-In process, one item at a time, as the view of each library hands it over. The floor is `b"data: %b\\n\\n"` over a string
+In process, one item at a time, as the view of each library hands it over. The floor is `b"data: %b\n\n"` over a text
 that is ready, or over orjson's bytes: no check, so it would let a line break in the data forge a field. Every case is
 timed in short pieces and the quickest piece of a round counts, which leaves out what the rest of the machine does; the
 figures are ratios of the medians over the rounds.
@@ -56,7 +56,7 @@ def floors() -> dict[str, Encode]:
 def streamkit() -> dict[str, Encode]:
     """Encode as the pump does what a view yields."""
     encode = EventStream().encode
-    return {name: encode for name in SUBJECTS} | {"event": lambda text: encode(Event(text, **FULL))}
+    return {**dict.fromkeys(SUBJECTS, encode), "event": lambda text: encode(Event(text, **FULL))}
 
 
 def sse_starlette() -> dict[str, Encode]:
@@ -189,7 +189,7 @@ def cases(pieces: int) -> dict[str, Callable[[], float]]:
 
 
 def _without_orjson(encode: Encode, pieces: int) -> float:
-    with mock.patch.object(_json, "_orjson", lambda: (None, 0)):
+    with mock.patch.object(_json, "_orjson", return_value=(None, 0)):
         return nanoseconds(encode, CHUNK, pieces)
 
 
@@ -208,10 +208,11 @@ def measure(settings: Settings) -> Report:
         report.notes.append(f"{subject}: the best peer is {peer.split('/')[0]}.")
     without = ["sse-starlette/dict", "FastAPI/dict", "aiohttp-sse/dict"]
     report.figures["dict-standard-peer"] = best_of(taken, without)[1] / taken["streamkit/standard"]
+    plain, null, lines = (taken[f"streamkit/{case}"] for case in ("standard", "null", "ndjson"))
     report.notes.append(
-        f"A dict without orjson: {taken['streamkit/standard']:.0f} ns, against the best peer that does as well (Litestar"
-        f" brings msgspec). A dict that holds None, with orjson: {taken['streamkit/null']:.0f} ns, since the null might"
-        f" be a NaN. As NDJSON: {taken['streamkit/ndjson']:.0f} ns, floor {taken['floor/ndjson']:.0f}."
+        f"A dict without orjson: {plain:.0f} ns, compared with the best peer that does without, as Litestar does not. A"
+        f" dict that holds None, with orjson: {null:.0f} ns, since that null might have been a NaN. A dict as NDJSON:"
+        f" {lines:.0f} ns, floor {taken['floor/ndjson']:.0f} ns."
     )
     report.plots.append(_plot(taken))
     return report

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.harness import Plot, Report, Settings, alone, medians, rounds
 from benchmarks.reading import Crowd, answer_time, raise_limit_of_files, read_to_end
-from benchmarks.serving import OURS, RAW, cpu, memory, running
+from benchmarks.serving import OURS, RAW, cpu, memory, running, settled_cpu
 from streamkit.channels import Channels, MemoryLog, SQLiteLog
 from streamkit.channels._log import Log
 from tests.rig.servers import Server
@@ -61,7 +61,13 @@ def streams(settings: Settings) -> list[Plot]:
             tokens.setdefault(name, []).append((size, used * 1e6))
             sizes_of.setdefault(name, []).append((size, grown / 1024))
     return [
-        Plot("growth_streams", "Streams on one worker, 2,000 tokens a second together", "streams", "CPU us a token", tokens),
+        Plot(
+            "growth_streams",
+            "Streams on one worker, 2,000 tokens a second together",
+            "streams",
+            "CPU us a token",
+            tokens,
+        ),
         Plot("growth_memory", "Streams on one worker", "streams", "KiB a stream", sizes_of),
     ]
 
@@ -84,7 +90,7 @@ def _token(server: Server, size: int, seconds: float) -> tuple[float, float]:
 
 
 def frames(settings: Settings) -> list[Plot]:
-    """Measure one frame of a burst, by its size."""
+    """Measure one byte of a burst, by the size of its frames."""
     sizes = settings.pick((16, 256, 4_096, 65_536, 2**20), (16, 65_536))
     points: dict[tuple[str, int], Callable[[], float]] = {}
     with running([OURS, RAW, "Starlette"]) as servers:
@@ -93,11 +99,7 @@ def frames(settings: Settings) -> list[Plot]:
                 points[name, size] = _frame(server, size)
         curves = measured(points, settings.pick(5, 1))
     per_byte = {name: [(size, cost / size * 1e9) for size, cost in curve] for name, curve in curves.items()}
-    per_frame = {name: [(size, cost * 1e6) for size, cost in curve] for name, curve in curves.items()}
-    return [
-        Plot("growth_frame", "One frame of a burst", "bytes of a frame", "us a frame", per_frame),
-        Plot("growth_byte", "One byte of a burst", "bytes of a frame", "ns a byte", per_byte),
-    ]
+    return [Plot("growth_byte", "One byte of a burst", "bytes of a frame", "ns a byte", per_byte)]
 
 
 def _frame(server: Server, size: int) -> Callable[[], float]:
@@ -131,11 +133,11 @@ def _delivery(size: int, rounds_: int, *, many: bool) -> float:
         else:
             crowd.grow(size)
         for _ in range(rounds_):
-            number, before = next(_numbers), cpu(server)
-            path = f"/publish_to_each?channels={size}" if many else "/publish?"
-            answer_time(server.port, f"{path}&n={number}")
+            number, before = next(_numbers), settled_cpu(server)
+            path = f"/publish_to_each?channels={size}&" if many else "/publish?"
+            answer_time(server.port, f"{path}n={number}")
             crowd.until_all_have(b"%d~" % number)
-            used.append((cpu(server) - before) / size)
+            used.append((settled_cpu(server) - before) / size)
     return statistics.median(used)
 
 

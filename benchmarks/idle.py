@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 from benchmarks.harness import Plot, Report, Settings, alone, rounds
 from benchmarks.reading import Crowd, raise_limit_of_files
-from benchmarks.serving import APPS, OURS, RAW, cpu, memory, running
+from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, cpu, memory, running
 from tests.rig.servers import Server
 
 COVERS = ("idle-memory", "idle-cpu")
 
 CONNECTIONS = 5_000
-BEATING = (RAW, OURS, "sse-starlette", "FastAPI", "aiohttp-sse")
+BEATING = (RAW, OURS, IN_STARLETTE, "sse-starlette", "FastAPI", "aiohttp-sse")
 WARM = 50
 """Connections opened before memory is looked at: what a process loads at its first request is no connection's share."""
 
@@ -29,9 +29,7 @@ def measure(settings: Settings) -> Report:
     raise_limit_of_files()
     with running(list(APPS), keepalive=interval) as servers:
         grown = {name: _growth(server, connections) for name, server in servers.items()}
-        beats = rounds(
-            {name: _beating(servers[name], connections, interval) for name in BEATING}, settings.pick(3, 1)
-        )
+        beats = rounds({name: _beating(servers[name], connections, interval) for name in BEATING}, settings.pick(3, 1))
     shares = {name: statistics.median(values) for name, values in beats.items()}
     report = Report(
         f"{connections:,} idle connections, a keepalive every {interval:g} s",

@@ -1,8 +1,8 @@
 """Many streams that mostly wait, as those of a language model do: `python -m benchmarks.paced`.
 
 200 streams of 50 tokens a second each, from one worker. A token carries the moment it was due; how late it is when the
-client has it counts the timer of the event loop, the framework, the server and the client. The processor time is that of
-the server's process, a token's share.
+client has it counts the timer of the event loop, the framework, the server and the client. The processor time is that
+of the server's process, a token's share.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from benchmarks.harness import Plot, Report, Settings, alone, percentile, rounds
 from benchmarks.reading import Crowd
-from benchmarks.serving import APPS, OURS, RAW, cpu, running
+from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, STARLETTE, cpu, running
 from tests.rig.servers import Server
 
 COVERS = ("paced-cpu", "paced-late")
@@ -51,7 +51,10 @@ def measure(settings: Settings) -> Report:
     report.rows = [
         [name, f"{tokens[name] * 1e6:.1f}", f"{late[name] * 1e3:.2f}", f"{worst[name] * 1e3:.1f}"] for name in found
     ]
-    report.figures = {"paced-cpu": tokens[OURS] / tokens["Starlette"], "paced-late": late[OURS] / late[RAW]}
+    report.figures = {
+        "paced-cpu": tokens[IN_STARLETTE] / tokens[STARLETTE],
+        "paced-late": late[OURS] / late[RAW],
+    }
     bars = [(number, tokens[name] * 1e6) for number, name in enumerate(found)]
     report.plots.append(Plot("paced", report.title, "", "CPU us a token", {"": bars}, ticks=list(found)))
     return report

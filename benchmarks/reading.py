@@ -103,26 +103,27 @@ class Crowd:
             connection.close()
         self._poll.close()
 
-    def open(self, count: int) -> None:
+    def open(self, count: int, path: str | None = None) -> list[socket.socket]:
         """Open so many connections more, whether they are answered or not."""
+        opened = []
         for _ in range(count):
-            connection = connect(self.port, self.path)
+            connection = connect(self.port, path or self.path)
             connection.setblocking(False)
             self.sockets[connection.fileno()] = connection
             self._poll.register(connection.fileno(), select.EPOLLIN)
+            opened.append(connection)
+        return opened
 
     def grow(self, count: int, path: str | None = None) -> None:
         """Open so many connections more, and wait until the body of each has begun."""
-        opened = [connect(self.port, path or self.path) for _ in range(count)]
-        for connection in opened:
+        for connection in self.open(count, path):
+            connection.settimeout(60)
             received = b""
             while not received.partition(b"\r\n\r\n")[2]:
                 if not (piece := connection.recv(65_536)):
                     raise RuntimeError(f"{path or self.path} ended at once: {received!r}")
                 received += piece
             connection.setblocking(False)
-            self.sockets[connection.fileno()] = connection
-            self._poll.register(connection.fileno(), select.EPOLLIN)
 
     def until_all_have(self, wanted: bytes) -> None:
         """Read until every connection has had `wanted`."""

@@ -13,11 +13,14 @@ from tests.rig.servers import SERVERS, Server, ServerKind
 UVICORN, SYNC, THREADS = SERVERS["uvicorn-httptools"], SERVERS["gunicorn-sync"], SERVERS["gunicorn-gthread"]
 AIOHTTP = ServerKind("aiohttp", "asgi", "benchmarks.apps.aiohttp_app {port}", ("aiohttp",))
 
-RAW, OURS = "raw ASGI", "streamkit"
+RAW, OURS, STARLETTE, IN_STARLETTE = "raw ASGI", "streamkit", "Starlette", "streamkit in Starlette"
+"""streamkit is compared with the raw app on plain ASGI, and in Starlette with Starlette: like with like."""
+
 APPS = {
     RAW: (UVICORN, "benchmarks.apps.raw:app"),
     OURS: (UVICORN, "benchmarks.apps.ours:app"),
-    "Starlette": (UVICORN, "benchmarks.apps.starlette_app:app"),
+    IN_STARLETTE: (UVICORN, "benchmarks.apps.ours_starlette:app"),
+    STARLETTE: (UVICORN, "benchmarks.apps.starlette_app:app"),
     "sse-starlette": (UVICORN, "benchmarks.apps.sse_starlette_app:app"),
     "FastAPI": (UVICORN, "benchmarks.apps.fastapi_app:app"),
     "Litestar": (UVICORN, "benchmarks.apps.litestar_app:app"),
@@ -47,9 +50,18 @@ def running(
 
 
 def cpu(server: Server) -> float:
-    """Return the processor seconds that the server's process has used, of all its threads."""
+    """Return the processor seconds that the server's process has used, of all its threads.
+
+    Exact while the process waits; while it runs, the kernel brings the figure up to date every few ms.
+    """
     # The clock of another process (clock_getcpuclockid(3)): in ns, where /proc counts ticks of 10 ms.
     return time.clock_gettime((~server.pid << 3) | 2)
+
+
+def settled_cpu(server: Server) -> float:
+    """Return the same once the process has had time to finish and wait."""
+    time.sleep(0.02)
+    return cpu(server)
 
 
 def memory(server: Server) -> int:

@@ -19,8 +19,7 @@ SSE = sources.of(lambda text: text)
 
 async def sse(request: Any) -> Any:
     """Stream events."""
-    async with sse_response(request) as response:
-        response.ping_interval = sources.KEEPALIVE
+    async with sse_response(request, ping_interval=sources.KEEPALIVE) as response:
         async for text in SSE[request.match_info["name"]](int(request.query.get("n", 0))):
             await response.send(text)
     return response

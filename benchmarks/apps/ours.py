@@ -1,18 +1,15 @@
-"""streamkit in Starlette, as docs/starlette has it: responses, keepalive and disconnects as they are by default."""
+"""streamkit on plain ASGI: responses, keepalive and disconnects as they are by default, and no framework."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from urllib.parse import parse_qs
 
 from benchmarks.apps import sources
 from streamkit import StreamPolicy
+from streamkit.asgi import EventStreamResponse, NDJSONResponse
 from streamkit.channels import Channels, MemoryLog
-from streamkit.starlette import EventStreamResponse, NDJSONResponse
+from tests.rig.asgi import answer_lifespan
 from tests.rig.sidedoor import open_side_door
 
 open_side_door()
@@ -20,80 +17,47 @@ open_side_door()
 SSE = sources.of(lambda text: text)
 LINES = sources.of(lambda text: {"id": 17, "delta": text, "done": False})
 POLICY = StreamPolicy(keepalive=sources.KEEPALIVE)
-
 FILLING, PIECE = 32 * 2**20, "x" * 16_384
 
 channels = Channels(MemoryLog(max_bytes=2**20))
 
 
-def count(request: Request) -> int:
-    """Return what the request asks for."""
-    return int(request.query_params.get("n", 0))
+async def _publish(kind: str, query: dict[str, str]) -> None:
+    """Publish a text to all, or one to each of so many channels, or many large ones for who does not read."""
+    if kind == "publish":
+        await channels.publish("a", f"{query['n']}~")
+    elif kind == "publish_to_each":
+        for number in range(int(query["channels"])):
+            await channels.publish(f"c{number}", f"{query['n']}~")
+    elif kind == "fill":
+        for _ in range(FILLING // len(PIECE)):
+            await channels.publish("filling", PIECE)
 
 
-async def sse(request: Request) -> EventStreamResponse:
-    """Stream events."""
-    name = request.path_params["name"]
-    source: Any = channels.subscribe("a") if name == "fan_out" else SSE[name](count(request))
-    return EventStreamResponse(source, policy=POLICY)
+def _stream(kind: str, name: str, query: dict[str, str]) -> Any:
+    """Return the response of a path that streams, or None."""
+    if kind == "subscribe":
+        return EventStreamResponse(channels.subscribe(query["channel"]), policy=POLICY)
+    if kind == "unread":  # it is to stay, for as long as this measures
+        source = channels.subscribe("a", "filling", overflow="drop_oldest")
+        return EventStreamResponse(source, policy=StreamPolicy(send_timeout=600))
+    if kind == "sse" and name == "fan_out":
+        return EventStreamResponse(channels.subscribe("a"), policy=POLICY)
+    if kind == "sse":
+        return EventStreamResponse(SSE[name](int(query.get("n", 0))), policy=POLICY)
+    return NDJSONResponse(LINES[name](int(query.get("n", 0)))) if kind == "lines" else None
 
 
-async def lines(request: Request) -> NDJSONResponse:
-    """Stream JSON lines."""
-    return NDJSONResponse(LINES[request.path_params["name"]](count(request)))
-
-
-async def ok(_: Request) -> PlainTextResponse:
-    """Answer."""
-    return PlainTextResponse("ok")
-
-
-def plain(_: Request) -> PlainTextResponse:
-    """Answer, from a thread."""
-    return PlainTextResponse("ok")
-
-
-async def publish(request: Request) -> PlainTextResponse:
-    """Publish a text to all."""
-    await channels.publish("a", f"{count(request)}~")
-    return PlainTextResponse("ok")
-
-
-async def publish_to_each(request: Request) -> PlainTextResponse:
-    """Publish one text to each of so many channels."""
-    for number in range(int(request.query_params["channels"])):
-        await channels.publish(f"c{number}", f"{count(request)}~")
-    return PlainTextResponse("ok")
-
-
-async def fill(_: Request) -> PlainTextResponse:
-    """Publish many large texts to the client that does not read."""
-    for _number in range(FILLING // len(PIECE)):
-        await channels.publish("filling", PIECE)
-    return PlainTextResponse(str(channels.subscribers("filling")))
-
-
-async def unread(_: Request) -> EventStreamResponse:
-    """Serve the client that does not read; it is to stay, for as long as this measures."""
-    source = channels.subscribe("a", "filling", overflow="drop_oldest")
-    return EventStreamResponse(source, policy=StreamPolicy(send_timeout=600))
-
-
-async def subscribe(request: Request) -> EventStreamResponse:
-    """Subscribe to one channel of many."""
-    return EventStreamResponse(channels.subscribe(request.query_params["channel"]), policy=POLICY)
-
-
-app = Starlette(
-    routes=[
-        Route("/sse/{name}", sse),
-        Route("/lines/{name}", lines),
-        Route("/subscribe", subscribe),
-        Route("/ok", ok),
-        Route("/plain", plain),
-        Route("/publish", publish),
-        Route("/publish_to_each", publish_to_each),
-        Route("/fill", fill),
-        Route("/unread", unread),
-    ]
-)
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Answer by the path."""
+    if scope["type"] == "lifespan":
+        await answer_lifespan(receive, send)
+        return
+    kind, _, name = scope["path"][1:].partition("/")
+    query = {key: values[0] for key, values in parse_qs(scope["query_string"].decode()).items()}
+    if response := _stream(kind, name, query):
+        await response(scope, receive, send)
+        return
+    await _publish(kind, query)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
