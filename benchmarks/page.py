@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.harness import Report, covered, verdicts
+from benchmarks.harness import Plot, Report, covered, verdicts
 from benchmarks.targets import TARGETS
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGE, PICTURES = DOCS / "performance.md", DOCS / "performance"
 
 PACKAGES = (
     "starlette",
@@ -54,17 +55,22 @@ How it is measured:
 """
 
 
-def write(reports: Sequence[tuple[Report, Sequence[str]]]) -> Path:
-    """Write the page, and draw its pictures."""
-    from benchmarks.plots import draw
-
+def write(reports: Sequence[tuple[Report, Sequence[str]]], docs: Path = DOCS) -> Path:
+    """Write `performance.md`, and draw its pictures into the folder `performance` beside it; return its path."""
     parts = [INTRODUCTION, _machine(), "## What was asked for, and what was reached\n", _targets(reports)]
     for report, _ in reports:
         parts.append(f"## {report.title}\n\n{markdown(report.columns, report.rows)}\n")
         parts += [f"{note}\n" for note in report.notes]
-        parts += [f"![{plot.title}: {plot.y}](performance/{draw(plot, PICTURES).name})\n" for plot in report.plots]
-    PAGE.write_text("\n".join(parts), encoding="utf-8")
-    return PAGE
+        parts += [_picture(plot, docs / "performance") for plot in report.plots]
+    page = docs / "performance.md"
+    page.write_text("\n".join(parts), encoding="utf-8")
+    return page
+
+
+def _picture(plot: Plot, folder: Path) -> str:
+    from benchmarks.plots import draw
+
+    return f"![{plot.title}: {plot.y}]({folder.name}/{draw(plot, folder).name})\n"
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -87,15 +93,22 @@ def _targets(reports: Sequence[tuple[Report, Sequence[str]]]) -> str:
 
 
 def _machine() -> str:
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    versions = ", ".join(versions_of(PACKAGES))
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"Measured with {python} on {machine()}; {versions}.\n"
 
 
+def versions_of(names: Sequence[str]) -> list[str]:
+    """Return name and version of those packages that are installed."""
+    found = []
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return found
+
+
 def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Describe this machine: processor, cores, system. Not its name."""
-    import os
-
     model = platform.machine()
     if cpuinfo.exists():
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
