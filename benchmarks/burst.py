@@ -6,11 +6,14 @@ means on uvicorn (httptools, uvloop), aiohttp on its own server. The same reader
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
+from functools import partial
 
 from benchmarks.harness import Plot, Report, Settings, alone, medians, rounds, spread
 from benchmarks.reading import read_to_end
-from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, STARLETTE, Running, running
+from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, STARLETTE, Running, running, settled_cpu
+from tests.rig.servers import Server
 
 COVERS = (
     "burst-sse-raw",
@@ -30,13 +33,19 @@ SLOW = {"FastAPI": 4, "sse-starlette": 2, "aiohttp-sse": 2}
 """By how much shorter a case is, so that no case takes most of the time."""
 
 
-def cases(servers: Running, events: int) -> dict[str, Callable[[], float]]:
-    """Return a measurement for each way of each framework: events per second."""
-    found: dict[str, Callable[[], float]] = {}
+def one_burst(server: Server, path: str, count: int) -> tuple[float, float]:
+    """Return the events per second of one response, and the server's processor seconds of one event."""
+    before = settled_cpu(server)
+    rate = read_to_end(server.port, f"{path}?n={count}", count).rate
+    return rate, (settled_cpu(server) - before) / count
+
+
+def cases(servers: Running, events: int) -> dict[str, Callable[[], tuple[float, float]]]:
+    """Return a measurement for each way of each framework."""
+    found: dict[str, Callable[[], tuple[float, float]]] = {}
 
     def add(name: str, server: str, path: str, count: int) -> None:
-        port = servers[server].port
-        found[name] = lambda: read_to_end(port, f"{path}?n={count}", count).rate
+        found[name] = partial(one_burst, servers[server], path, count)
 
     for name in servers:
         count = events // SLOW.get(name, 1) * (10 if name in BATCHING else 1)
@@ -53,9 +62,9 @@ def measure(settings: Settings) -> Report:
     """Measure every framework."""
     with running(list(APPS)) as servers:
         found = rounds(cases(servers, settings.pick(60_000, 3_000)), settings.pick(9, 1))
-    rates = medians(found)
+    rates = medians({name: [rate for rate, _ in values] for name, values in found.items()})
     report = Report(
-        "Bursts, thousand events per second (in brackets: the middle half of the rounds)",
+        "Bursts, thousand events per second (in brackets: CPU us an event; the middle half of the rounds)",
         ["", "SSE, async", "NDJSON, async", "SSE, sync"],
     )
     for name in APPS:
@@ -73,10 +82,12 @@ def measure(settings: Settings) -> Report:
     return report
 
 
-def _cell(found: dict[str, list[float]], name: str) -> str:
+def _cell(found: dict[str, list[tuple[float, float]]], name: str) -> str:
     if name not in found:
         return ""
-    return f"{medians(found)[name] / 1e3:,.1f} (±{spread(found[name]) * 50:.0f} %)"
+    rates, used = zip(*found[name], strict=True)
+    share = statistics.median(used) * 1e6
+    return f"{statistics.median(rates) / 1e3:,.1f} ({share:.2f}; ±{spread(rates) * 50:.0f} %)"
 
 
 def _plot(rates: dict[str, float]) -> Plot:

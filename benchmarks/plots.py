@@ -24,7 +24,7 @@ def draw(plot: Plot, folder: Path) -> Path:
     axes.set_title(plot.title)
     axes.set_ylabel(plot.y)
     if any(plot.series) and (len(plot.series) > 1 or not plot.ticks):
-        axes.legend(frameon=False, ncols=2)
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     path = folder / f"{plot.name}.svg"
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
@@ -36,7 +36,7 @@ def _bars(axes: Any, plot: Plot) -> None:
     for number, (name, points) in enumerate(plot.series.items()):
         shift = (number - (len(plot.series) - 1) / 2) * width
         axes.bar([x + shift for x, _ in points], [y for _, y in points], width, label=name)
-    axes.set_xticks(range(len(plot.ticks)), plot.ticks, rotation=20 if len(plot.ticks) > 4 else 0, ha="center")
+    axes.set_xticks(range(len(plot.ticks)), plot.ticks, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yscale("log")
     axes.grid(axis="y", alpha=0.3)
 
