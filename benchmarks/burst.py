@@ -74,12 +74,16 @@ def measure(settings: Settings) -> Report:
         report.figures[f"burst-{key}-raw"] = rates[f"{OURS}/{kind}"] / rates[f"{RAW}/{kind}"]
         report.figures[f"burst-{key}-starlette"] = rates[f"{IN_STARLETTE}/{kind}"] / rates[f"{STARLETTE}/{kind}"]
     report.figures["burst-sync-starlette"] = rates[f"{IN_STARLETTE}/sync"] / rates[f"{STARLETTE}/sync"]
-    quickest = max(rates[name] for name in rates if name != READER)
-    report.notes.append(
-        f"The reader takes one body {rates[READER] / quickest:.1f} times as fast as the quickest stream."
-    )
+    report.notes.append(_about_reader(rates))
     report.plots.append(_plot(rates))
     return report
+
+
+def _about_reader(rates: dict[str, float]) -> str:
+    """Tell whether the client can have been the limit of any rate."""
+    times = rates[READER] / max(rates[name] for name in rates if name != READER)
+    verdict = "is not the limit" if times >= 2 else "MAY BE THE LIMIT: do not trust the highest rates"
+    return f"The reader takes one body {times:.1f} times as fast as the quickest stream, so it {verdict}."
 
 
 def _cell(found: dict[str, list[tuple[float, float]]], name: str) -> str:
