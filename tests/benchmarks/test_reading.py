@@ -53,6 +53,12 @@ def test_events_are_counted_wherever_a_piece_ends() -> None:
     assert reading.seconds > 0
 
 
+def test_what_an_earlier_piece_left_in_the_buffer_is_not_counted_again() -> None:
+    """A body of many pieces, of which the last is short."""
+    with answering(HEAD, b"data: hello~\n\n" * 50_001) as port:
+        assert read_to_end(port, "/", 50_001).events == 50_001
+
+
 def test_a_response_with_too_few_events_is_an_error() -> None:
     """A server that fails halfway is not the quickest."""
     with answering(HEAD + b"data: a~\n\n") as port, pytest.raises(RuntimeError, match="1 events instead of 2"):
