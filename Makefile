@@ -7,7 +7,7 @@ PATHS := streamkit tests $(wildcard examples benchmarks .ci)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test soak lint types imports coverage check clean
+.PHONY: demo test soak bench lint types imports coverage check clean
 
 demo: .venv/.demo ## the chat example: prints a URL and a curl line
 	$(PY) examples/flask/app.py
@@ -19,6 +19,9 @@ test: .venv/.stamp ## the whole suite, with coverage data for `make coverage`
 
 soak: .venv/.stamp ## streams opened and dropped by the thousand, servers and logs killed and restored; half an hour
 	$(PY) -m pytest -m soak
+
+bench: .venv-bench/.stamp ## measures against the peers, in their newest versions, and writes docs/performance.md; half an hour
+	.venv-bench/bin/python -m benchmarks $(BENCH)
 
 lint: .venv/.stamp
 	$(PY) -m ruff format --check $(PATHS)
@@ -40,7 +43,7 @@ coverage: .venv/.stamp ## reads what the last `make test` measured
 check: lint types imports test coverage
 
 clean:
-	rm -rf .venv .cache .coverage .coverage.*
+	rm -rf .venv .venv-bench .cache .coverage .coverage.*
 
 # Debian's Python comes without ensurepip: there the machine's own pip furnishes the environment.
 # pip 25.1 is the first that knows dependency groups.
@@ -58,3 +61,13 @@ clean:
 .venv/.stamp: pyproject.toml | .venv/bin/python
 	$(PY) -m pip install --quiet -e . --group dev
 	touch .venv/.demo $@
+
+# The peers are no business of the tests, and are to be the newest there are: an environment of their own.
+.venv-bench/bin/python:
+	$(PYTHON) -m venv .venv-bench || { $(PYTHON) -m venv --clear --without-pip .venv-bench \
+		&& $(PYTHON) -m pip --python $@ install pip; }
+	.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+.venv-bench/.stamp: pyproject.toml | .venv-bench/bin/python
+	.venv-bench/bin/python -m pip install --quiet --upgrade -e . --group bench
+	touch $@

@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from benchmarks.harness import Report, Settings, alone, medians, rounds
 from streamkit.asgi import StreamingMiddleware
 from tests.rig.servers import SERVERS, Server
 from tests.rig.sidedoor import open_side_door
 
-REQUESTS, ROUNDS = 20_000, 9
+COVERS = ("middleware",)
 SCOPE = {
     "type": "http",
     "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -47,23 +49,14 @@ async def _send(_: Any) -> None:
     """Take what comes."""
 
 
-async def seconds_per_request(app: Any) -> float:
-    """Return the processor time of one request."""
+async def _seconds_per_request(app: Any, requests: int) -> float:
     begun = time.process_time()
-    for _ in range(REQUESTS):
+    for _ in range(requests):
         await app(SCOPE, _receive, _send)
-    return (time.process_time() - begun) / REQUESTS
+    return (time.process_time() - begun) / requests
 
 
-async def in_process() -> tuple[float, float]:
-    """Return the medians for the bare and the wrapped app."""
-    apps = (raw, StreamingMiddleware(raw))
-    rounds = [[await seconds_per_request(app) for app in apps] for _ in range(ROUNDS)]
-    bare, around = zip(*rounds, strict=True)
-    return statistics.median(bare), statistics.median(around)
-
-
-def requests_per_second(*, wrapped: bool, seconds: float = 3.0) -> float:
+def requests_per_second(*, wrapped: bool, seconds: float) -> float:
     """Return how many requests one connection to uvicorn gets answered in a second."""
     environment = {"WRAPPED": str(int(wrapped))}
     with (
@@ -87,15 +80,26 @@ def __getattr__(name: str) -> Any:
     return StreamingMiddleware(raw) if os.environ.get("WRAPPED") == "1" else raw
 
 
-def main() -> None:
-    """Measure and print."""
-    bare, around = asyncio.run(in_process())
-    print(
-        f"bare {bare * 1e6:.2f} us, wrapped {around * 1e6:.2f} us: the middleware costs {(around - bare) * 1e6:.2f} us"
+def measure(settings: Settings) -> Report:
+    """Measure in process, and then over uvicorn."""
+    requests, count, seconds = settings.pick(20_000, 500), settings.pick(15, 2), settings.pick(3.0, 0.2)
+    apps = {"bare": raw, "wrapped": StreamingMiddleware(raw)}
+
+    def case(app: Any) -> Callable[[], float]:
+        return lambda: asyncio.run(_seconds_per_request(app, requests))
+
+    taken = medians(rounds({name: case(app) for name, app in apps.items()}, count))
+    rates = medians(
+        rounds(
+            {name: partial(requests_per_second, wrapped=name == "wrapped", seconds=seconds) for name in apps},
+            settings.pick(3, 1),
+        )
     )
-    for wrapped in (False, True, False, True):
-        print(f"{'wrapped' if wrapped else 'bare':8}{requests_per_second(wrapped=wrapped):8.0f} requests per second")
+    report = Report("A request that does not stream", ["", "processor us", "requests/s on uvicorn, one connection"])
+    report.rows = [[name, f"{taken[name] * 1e6:.2f}", f"{rates[name]:,.0f}"] for name in apps]
+    report.figures = {"middleware": (taken["wrapped"] - taken["bare"]) * 1e6}
+    return report
 
 
 if __name__ == "__main__":
-    main()
+    alone(measure, COVERS)

@@ -19,6 +19,8 @@ from streamkit.errors import EncodeError
 
 Dumps = Callable[[Any], str | bytes]
 
+_LF, _CR, _U = b"\n\ru"  # an int is found in bytes in a third of the time that a byte string takes, or less
+
 # Line ends to str.splitlines() and so to httpx's iter_lines(), though not to JSON, SSE or NDJSON.
 _ESCAPES = ((b"\xc2\x85", rb"\u0085"), (b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"))
 
@@ -55,7 +57,7 @@ def dumps(obj: object) -> bytes:
         except TypeError:  # every refusal of orjson is one
             line = _standard(obj)
         else:
-            if line.find(b"null") >= 0:  # a NaN? (find() takes half the time of `in`)
+            if _U in line and line.find(b"null") >= 0:  # a NaN?
                 line = _standard(obj)
     return line if line.isascii() else _escaped(line)
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from streamkit._format import Format
-from streamkit._json import Dumps, encoder
+from streamkit._json import _CR, _LF, Dumps, encoder
 from streamkit.errors import EncodeError
-from streamkit.sse import _CR, _LF, MISSING, EncodedEvent, Event
+from streamkit.sse import MISSING, EncodedEvent, Event
 
 
 class NDJSON(Format):
@@ -33,7 +33,7 @@ class NDJSON(Format):
         Raises:
             EncodeError: The item is not JSON, or `dumps` wrote a line break.
         """
-        line = json_text(item, self._dumps)
+        line = json_text(item, self._dumps) if isinstance(item, Event) else self._dumps(item)
         if _LF in line or _CR in line:
             raise EncodeError(type(item).__name__, "its JSON has a line break; let dumps write one line")
         return b"%b\n" % line if line else b""

@@ -15,7 +15,7 @@ from json import loads
 from typing import Any, ClassVar, Final
 
 from streamkit._format import Format
-from streamkit._json import Dumps, as_text, encoder, text_bytes
+from streamkit._json import _CR, _LF, Dumps, as_text, encoder, text_bytes
 from streamkit.errors import InvalidEventError
 
 
@@ -24,8 +24,6 @@ class _Missing(Enum):
 
 
 MISSING: Final = _Missing.MISSING
-
-_LF, _CR = b"\n\r"  # an int is found in bytes in a third of the time that a byte string takes
 
 # The largest delay of a JavaScript timer; client libraries that are given more reconnect at once, in a loop.
 _MAX_RETRY = 2**31 - 1
@@ -74,17 +72,20 @@ class Event:
             raise InvalidEventError("event", event, 'without data is dispatched by no client, use data=""')
         if data is MISSING and id is None and retry is None and comment is None:
             raise InvalidEventError("data", data, "or another field is needed")
-        put = object.__setattr__  # past the guard of a frozen class
-        put(self, "data", data)
-        put(self, "event", None if event is None else _line("event", event))
-        put(self, "id", None if id is None else _line("id", id))
-        put(self, "retry", None if retry is None else _milliseconds(retry))
-        put(self, "comment", None if comment is None else _text("comment", comment))
+        _set_data(self, data)
+        _set_event(self, None if event is None else _line("event", event))
+        _set_id(self, None if id is None else _line("id", id))
+        _set_retry(self, None if retry is None else _milliseconds(retry))
+        _set_comment(self, None if comment is None else _text("comment", comment))
 
     def __repr__(self) -> str:
         names = ("event", "id", "retry", "comment")
         shown = [f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None]
         return f"Event({', '.join(shown if self.data is MISSING else [repr(self.data), *shown])})"
+
+
+# Past the guard of a frozen class, in half the time of object.__setattr__.
+_set_data, _set_event, _set_id, _set_retry, _set_comment = (vars(Event)[name].__set__ for name in Event.__slots__)
 
 
 def _text(field: str, value: object) -> str:
@@ -133,15 +134,12 @@ class EncodedEvent(Event):
     _value: Any
 
     def __init__(self, encoded: bytes, *, is_json: bool, event: str | None = None, id: str | None = None) -> None:
-        put = object.__setattr__
+        super().__init__("", event=event, id=id)  # the data has a place of its own
+        put = object.__setattr__  # past the guard of a frozen class
         put(self, "encoded", encoded)
         put(self, "is_json", is_json)
         put(self, "frames", {})
         put(self, "_value", MISSING)
-        put(self, "event", None if event is None else _line("event", event))
-        put(self, "id", None if id is None else _line("id", id))
-        put(self, "retry", None)
-        put(self, "comment", None)
 
     @property
     def data(self) -> Any:
@@ -189,17 +187,19 @@ class EventStream(Format):
     def encode(self, item: object) -> bytes:
         """Return the lines of one item; raise EncodeError where its data is neither text nor JSON."""
         # The common token: `in` on the str and one encode() of one f-string cost half of any other way.
-        if type(item) is str and not self._json and "\n" not in item and "\r" not in item and item.isascii():
-            return f"data: {item}\n\n".encode()
-        if type(item) is dict:
+        if type(item) is str and not self._json:
+            if "\n" not in item and "\r" not in item and item.isascii():
+                return f"data: {item}\n\n".encode()
+            lines = text_bytes(item)
+        elif type(item) is dict:
             if "data" in item and item.keys() <= _FIELDS:
                 _warn_of_dict()
             lines = self._dumps(item)
         elif isinstance(item, Event):
-            return self._event(item)
+            return self._shared(item) if type(item) is EncodedEvent else self._fields(item)
         else:
             lines = self._unprefixed(item)
-        return b"data: %b\n\n" % (_prefixed(b"data: ", lines) if _LF in lines or _CR in lines else lines)
+        return b"data: %b\n\n" % (_prefixed(b"\ndata: ", lines) if _LF in lines or _CR in lines else lines)
 
     def with_retry(self, frame: bytes, retry: int) -> bytes:
         """Return the frame with a `retry:` line before its data, unless it has no data or a retry of its own.
@@ -212,15 +212,13 @@ class EventStream(Format):
             return frame
         return frame.replace(b"\ndata:", b"\nretry: %d\ndata:" % retry, 1)
 
-    def _event(self, event: Event) -> bytes:
-        if type(event) is not EncodedEvent:
-            return self._fields(event)
+    def _shared(self, event: EncodedEvent) -> bytes:
         return event.frames.get(self._writes) or event.written(self._writes, lambda: self._fields(event))
 
     def _fields(self, event: Event) -> bytes:
         head = ""
         if event.comment is not None:
-            head = f": {_prefixed(b': ', event.comment.encode()).decode()}\n"
+            head = ": " + _prefixed(b"\n: ", event.comment.encode()).decode() + "\n"
         if event.event is not None:
             head += f"event: {event.event}\n"
         if event.id is not None:
@@ -228,9 +226,12 @@ class EventStream(Format):
         if event.retry is not None:
             head += f"retry: {event.retry}\n"
         if type(event) is EncodedEvent and event.is_json:
-            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"data: ", event.encoded))
-        if event.data is not MISSING:
-            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"data: ", self._unprefixed(event.data)))
+            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"\ndata: ", event.encoded))
+        data = event.data
+        if type(data) is str and not self._json and "\n" not in data and "\r" not in data and data.isascii():
+            return f"{head}data: {data}\n\n".encode()
+        if data is not MISSING:
+            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"\ndata: ", self._unprefixed(data)))
         return (head if event.id is None else f"{head}\n").encode()
 
     def _unprefixed(self, value: object) -> bytes:
@@ -241,11 +242,11 @@ class EventStream(Format):
 _FIELDS = frozenset(field.name for field in fields(Event))
 
 
-def _prefixed(prefix: bytes, text: bytes) -> bytes:
+def _prefixed(line_start: bytes, text: bytes) -> bytes:
     # CRLF, CR and LF each end a line and nothing else does (9.2.5).
     if _CR in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return text.replace(b"\n", b"\n" + prefix)
+    return text.replace(b"\n", line_start)
 
 
 @cache
