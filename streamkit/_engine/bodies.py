@@ -121,14 +121,8 @@ class AsyncBody:
     def _start(self) -> Producer:
         from streamkit._engine.loop_pump import start_pump
 
-        life = self._stream.life
-        self.meter.opened = life.open(running_loop())
-        try:
+        with self._stream.life.opening(running_loop()) as self.meter.opened:
             producer = start_pump(self._stream)
-        except BaseException:
-            if self.meter.opened:
-                life.forget()
-            raise
         self._ending = Ending(self._stream, producer)
         return producer
 

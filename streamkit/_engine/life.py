@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
@@ -171,6 +172,17 @@ class Life:
             self.drain("drained")
         return True
 
+    @contextmanager
+    def opening(self, loop: AbstractEventLoop | None = None) -> Iterator[bool]:
+        """Do as `open` does for what the block makes, and undo it where that fails: the stream is refused after all."""
+        opened = self.open(loop)
+        try:
+            yield opened
+        except BaseException:
+            if opened and self._ends_here():
+                register().remove(self, None)
+            raise
+
     def stoppable_by(self, stop: Callable[[], object]) -> None:
         """Have `stop` called, from any thread, when the stream is to end; and again when it has not done so in time."""
         self._stops.append(stop)
@@ -225,11 +237,6 @@ class Life:
         """Never open: the request gets another answer, which a host may send by the same way and counts as none."""
         if self._opened_at is None:
             self._opened_at, self._closed = self.clock.now(), True
-
-    def forget(self) -> None:
-        """Undo `open`: the stream was refused after all."""
-        if self._ends_here():
-            register().remove(self, None)
 
     def _ends_here(self) -> bool:
         """Let go of what the stream holds; False where that was done, or is for the process that was forked."""

@@ -45,13 +45,9 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
             host logs it and cuts the connection.
     """
     life, loop = stream.life, asyncio.get_running_loop()
-    opened, whole = life.open(loop), True
-    try:
+    with life.opening(loop) as opened:
         pump = _new_pump(stream)
-    except BaseException:
-        if opened:
-            life.forget()
-        raise
+    whole = True
 
     def end_early() -> None:
         if pump.stream.leads or not life.clean:  # else what is inside ends it

@@ -56,13 +56,8 @@ def wsgi_body(
     """
     leave_alone(environ)
     stream.life.asked_by(environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT"))
-    opened = stream.life.open(loop)
-    try:
+    with stream.life.opening(loop) as opened:
         body = _body(stream, environ, loop)
-    except BaseException:
-        if opened:
-            stream.life.forget()
-        raise
     body.meter.opened = opened
     return body
 
