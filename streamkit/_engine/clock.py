@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -39,3 +40,6 @@ class Clock:
 
 
 SYSTEM = Clock()
+
+TIME: ContextVar[Clock] = ContextVar("streamkit_time")
+"""The clock of all streams that are made in a Context; a test sets it, for responses that it does not build itself."""

@@ -17,7 +17,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Literal
 
 from streamkit._engine.alarm import Alarm
-from streamkit._engine.clock import SYSTEM, Clock
+from streamkit._engine.clock import SYSTEM, TIME, Clock
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.register import check_key, logger, register
@@ -132,7 +132,7 @@ class Life:
         if limit is not None and not isinstance(limit, StreamLimit):
             raise TypeError(f"limit must be a StreamLimit(…), not {limit!r}")
         check_key(key)
-        self.policy, self.format, self.clock = policy, format, clock
+        self.policy, self.format, self.clock = policy, format, TIME.get(clock)
         self.on_close, self.key, self.limit = on_close, key, limit
 
     # -- the drain's side ----------------------------------------------------------------------------------------

@@ -151,8 +151,8 @@ class Stream:
         self.interval = policy.keepalive_interval(format)
         self.end_frame = b"" if end is None else format.encode(end)
         self.on_error = on_error
-        self.clock = clock
         self.life.bind(self.policy, format, on_close=on_close, key=key, limit=limit, clock=clock)
+        self.clock = self.life.clock
 
     def relayed(self, batches: Source) -> Stream:
         """Return a stream of bytes that another pump has made of this one's items."""

@@ -1,0 +1,237 @@
+"""Time that a test moves by hand: keepalives and ages come when the clock gets there, and nobody waits for them.
+
+A clock is found by the streams that are made in its Context, so the code under test is not changed and other threads
+and tests keep the system's time. Only waits of streamkit go by it; `sleep` in the code under test does not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Protocol
+
+from streamkit._engine.clock import SYSTEM, TIME, Clock
+from streamkit._engine.handoff import call_threadsafe
+from streamkit._engine.threads import Parker, running_loop
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+TURNS = 20
+"""Turns of an event loop in which whatever a timer set off has come to rest."""
+
+PATIENCE = 10.0
+"""Seconds, of the system's, that a clock waits for a loop or a thread that does not come to rest."""
+
+
+class Due:
+    """What happens when a clock gets there: a call on a loop, or the end of a thread's sleep."""
+
+    def __init__(self, at: float, fire: Callable[[], object], loop: AbstractEventLoop | None = None) -> None:
+        self.at = at
+        self.loop = loop
+        self.cancelled = False
+        self.fired = False
+        self._fire = fire
+
+    def fire(self) -> None:
+        """Let it happen; a call on a loop of another thread happens there."""
+        self.fired = True
+        if self.loop is None or self.loop is running_loop():
+            self._fire()
+        else:
+            call_threadsafe(self.loop, lambda: None if self.cancelled else self._fire())
+
+    def cancel(self) -> None:
+        """Call it off."""
+        self.cancelled = True
+
+
+class ManualClock(Clock):
+    """The engine's clock, moved by `move_to`; loops and threads may share one."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        self._dues: list[Due] = []
+        self._changed = threading.Condition()
+
+    def now(self) -> float:
+        """Return the time that the test has set."""
+        return self._now
+
+    def call_later(self, loop: AbstractEventLoop, delay: float, callback: Callable[[], object]) -> Due:
+        """Remember a call."""
+        return self._add(Due(self._now + delay, callback, loop))
+
+    def park(self, parker: Parker, timeout: float | None) -> bool:
+        """Sleep until woken, or until the test moves the clock past `timeout`."""
+        due = self._add(Due(float("inf") if timeout is None else self._now + timeout, parker.wake))
+        parker.park()
+        with self._changed:
+            if due in self._dues:
+                self._dues.remove(due)
+        return not due.fired
+
+    def _add(self, due: Due) -> Due:
+        with self._changed:
+            self._dues.append(due)
+            self._changed.notify_all()
+        return due
+
+    @property
+    def pending(self) -> list[float]:
+        """The seconds in which calls on loops are due, soonest first."""
+        with self._changed:
+            return sorted(due.at - self._now for due in self._dues if due.loop is not None and not due.cancelled)
+
+    @property
+    def sleeping(self) -> int:
+        """How many threads wait."""
+        with self._changed:
+            return sum(due.loop is None for due in self._dues)
+
+    def next_due(self, until: float) -> Due | None:
+        """Take out what is due first, up to a time, and move the clock there; None when nothing is."""
+        with self._changed:
+            self._dues = [due for due in self._dues if not due.cancelled]
+            due = min(self._dues, key=lambda due: due.at, default=None)
+            if due is None or due.at > until:
+                return None
+            self._dues.remove(due)
+            self._now = max(self._now, due.at)
+            return due
+
+
+class Followed(Protocol):
+    """Something whose work goes on in another thread, and comes to rest."""
+
+    def rest(self) -> None:
+        """Wait until it has done all that it can do without time passing."""
+
+
+class FakeClock(ManualClock):
+    """What `fake_clock` gives to a test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.followed: set[Followed] = set()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for every stream that goes by this clock, step by step.
+
+        What becomes due is done in order: with a keepalive of 15 s, 60 make four. When this returns, all of it has
+        been sent; in a test that is a coroutine, what happens on its own loop follows when the test awaits next.
+
+        Args:
+            seconds: From 0.
+
+        Raises:
+            ValueError: `seconds` is negative: time does not go back.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"a clock is moved forward, by seconds >= 0, not {seconds!r}")
+        until = self._now + seconds
+        self._rest()
+        while due := self.next_due(until):
+            due.fire()
+            self._rest(due.loop)
+        self._now = until
+
+    def _rest(self, loop: AbstractEventLoop | None = None) -> None:
+        if loop is not None:
+            rest(loop)
+        for one in list(self.followed):
+            one.rest()
+
+
+@contextmanager
+def fake_clock() -> Iterator[FakeClock]:
+    """Have the streams that are opened inside live by a clock that only the test moves.
+
+    It reaches responses that a view builds, in sync and async tests alike; what it does not reach is listed in
+    docs/testing.md.
+    """
+    clock = FakeClock()
+    token = TIME.set(clock)
+    try:
+        yield clock
+    finally:
+        TIME.reset(token)
+
+
+class StreamClock(Clock):
+    """The time of one stream that a test has opened: that of `base`, and the system's once its client has left.
+
+    A server's thread that waits for the next item learns of a client that has left when it writes the next
+    keepalive. Here that is due at once.
+
+    Attributes:
+        base: The time until then.
+        server: The thread that iterates a WSGI body, if one does.
+    """
+
+    def __init__(self, base: Clock) -> None:
+        self.base = base
+        self.server: int | None = None
+        self._lock = threading.Lock()
+        self._left = False
+        self._waiting: Parker | None = None
+        self._roused = False
+
+    def now(self) -> float:
+        """Return the time of `base`."""
+        return self.base.now()
+
+    def call_later(self, loop: AbstractEventLoop, delay: float, callback: Callable[[], None]) -> object:  # type: ignore[override]
+        """Call when `base` gets there."""
+        return (SYSTEM if self._left else self.base).call_later(loop, delay, callback)
+
+    def park(self, parker: Parker, timeout: float | None) -> bool:
+        """Sleep by the time of `base`."""
+        is_server = threading.get_ident() == self.server
+        with self._lock:
+            base = SYSTEM if self._left else self.base
+            self._waiting = parker if is_server else self._waiting
+        woken = base.park(parker, timeout)
+        if not is_server:
+            return woken
+        with self._lock:
+            self._waiting = None
+            roused, self._roused = self._roused, False
+        return woken and not roused
+
+    @property
+    def server_waits(self) -> bool:
+        """Whether the server's thread waits for the next item."""
+        return self._waiting is not None
+
+    def leave(self) -> None:
+        """Say that the client has left."""
+        with self._lock:
+            self._left = True
+            if self._waiting is not None:
+                self._roused = True
+                self._waiting.wake()
+
+
+async def settle() -> None:
+    """Give everything on this loop the turns it needs to come to rest."""
+    from asyncio import sleep
+
+    for _ in range(TURNS):
+        await sleep(0)
+
+
+def rest(loop: AbstractEventLoop) -> None:
+    """Wait until a loop of another thread has come to rest; on the loop of this one that is not for us to do."""
+    import asyncio
+
+    if loop is running_loop() or not loop.is_running():
+        return
+    with suppress(RuntimeError, TimeoutError, asyncio.CancelledError):  # it has been closed
+        settling = settle()
+        try:
+            asyncio.run_coroutine_threadsafe(settling, loop).result(PATIENCE)
+        finally:
+            settling.close()

@@ -1,0 +1,287 @@
+"""The server between an app and a test: calls the app with one request, and hands on what it answers, bit by bit.
+
+What has arrived waits in `arrivals`, as bytes wait in the buffers of a server and its system; a test that does not
+read holds the app back. A client that leaves is told to the app as a server of its interface does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from streamkit._engine.background import background_loop
+from streamkit._engine.clock import SYSTEM, TIME, Clock
+from streamkit._engine.handoff import Handoff, call_threadsafe, put_from_loop, put_from_thread
+from streamkit._engine.register import register
+from streamkit._engine.threads import running_loop, start_thread
+from streamkit.errors import PipeClosedError, StreamCutError
+from streamkit.testing._clock import PATIENCE, FakeClock, StreamClock, rest
+
+if TYPE_CHECKING:
+    from streamkit._engine.life import Life
+
+BUFFER = 65536
+"""Bytes that may wait for the test before the app has to."""
+
+Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Head:
+    """Status and headers."""
+
+    status: int
+    headers: Pairs
+
+
+Arrival = Head | bytes
+
+
+@dataclass
+class Request:
+    """What a client would have sent, and to which app.
+
+    Attributes:
+        app: The app, of either interface.
+        scope: Of an ASGI app.
+        environ: Of a WSGI app.
+        body: Of the request.
+        loop: Where the app lives; None where no loop has been chosen for it.
+        around: Entered in the thread that calls a WSGI app.
+        keep_cookies: Given the headers of the response.
+    """
+
+    app: Any
+    scope: dict[str, Any] | None = None
+    environ: dict[str, Any] | None = None
+    body: bytes = b""
+    loop: asyncio.AbstractEventLoop | None = None
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
+    keep_cookies: Callable[[Head], object] = field(default=lambda head: None)
+
+
+def drive(request: Request, clock: Clock | None) -> Drive:
+    """Return what is to call the app of `request`; its streams live by `clock`, or by that of this Context."""
+    return (ASGIDrive if request.scope is not None else WSGIDrive)(request, clock or TIME.get(SYSTEM))
+
+
+class Drive:
+    """One request.
+
+    Attributes:
+        arrivals: The head, then bytes.
+        over: Ends when the app is done with the request.
+        error: What the app raised.
+        whole: Whether the body came to its end.
+    """
+
+    def __init__(self, request: Request, clock: Clock) -> None:
+        self.arrivals: Handoff[Arrival] = Handoff(BUFFER, _weigh)
+        self.over: Handoff[None] = Handoff(1)
+        self.error: BaseException | None = None
+        self.whole = False
+        self.left = False
+        self.request = request
+        self.clock = StreamClock(clock)
+        self.life: Life | None = None
+        self.context = copy_context()
+        self.context.run(TIME.set, self.clock)
+
+    def start(self) -> None:
+        """Call the app."""
+        register().watchers.add(self._opened)
+        if isinstance(self.clock.base, FakeClock):
+            self.clock.base.followed.add(self)
+        self._start()
+
+    def leave(self) -> None:
+        """Tell the app that its client has left; from now on what it sends goes nowhere."""
+        self.left = True
+        self.arrivals.close()
+        self.clock.leave()
+
+    def abandon(self) -> None:
+        """Give up on an app that does not end."""
+
+    def rest(self) -> None:
+        """Wait until the app has done all that it can do without time passing."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why the stream ended; of one that is not streamkit's own, as a server sees it. None while it is open."""
+        if self.life is not None:
+            return self.life.reason if self.over.ended else None
+        if not self.over.ended:
+            return None
+        if self.whole:
+            return "completed"
+        return "disconnected" if self.left else "error"
+
+    def _start(self) -> None:
+        raise NotImplementedError
+
+    def _opened(self, life: Life) -> None:
+        if self.life is None and life.clock is self.clock:
+            self.life = life
+
+    def _end(self, error: BaseException | None) -> None:
+        self.error = None if self.left and isinstance(error, OSError) else error
+        register().watchers.discard(self._opened)
+        if isinstance(self.clock.base, FakeClock):
+            self.clock.base.followed.discard(self)
+        self.over.end()
+        self.arrivals.end()
+
+
+def _weigh(arrival: Arrival) -> int:
+    return 0 if isinstance(arrival, Head) else len(arrival)
+
+
+class ASGIDrive(Drive):
+    """Calls an ASGI app: on its own loop, on the one that runs here, or on one in a thread that ends with it."""
+
+    _loop: asyncio.AbstractEventLoop
+    _task: asyncio.Task[None]
+
+    def _start(self) -> None:
+        self._gone = asyncio.Event()
+        self._begun = self._asked = False
+        if loop := self.request.loop or running_loop():
+            self._loop = loop
+            call_threadsafe(loop, self._spawn)
+        else:
+            start_thread(lambda: asyncio.run(self._run_alone()), "streamkit-test")
+
+    async def _run_alone(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._spawn()
+        await asyncio.wait([self._task])
+
+    def _spawn(self) -> None:
+        self._task = self._loop.create_task(self._run(), context=self.context)
+
+    async def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            await self.request.app(self.request.scope, self._receive, self._send)
+        except BaseException as exc:
+            error = exc
+        self._gone.set()
+        self._end(error)
+
+    async def _receive(self) -> dict[str, Any]:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": self.request.body, "more_body": False}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            if self._begun:
+                raise RuntimeError("the app sent a second http.response.start")
+            self._begun = True
+            pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())]
+            await put_from_loop(self.arrivals, Head(message["status"], pairs))
+        elif message["type"] == "http.response.body":
+            if not self._begun or self.whole:
+                raise RuntimeError(f"the app sent a body {'after its end' if self.whole else 'before the head'}")
+            if body := message.get("body", b""):
+                await put_from_loop(self.arrivals, bytes(body))  # raises OSError when the client has left
+            if not message.get("more_body", False):
+                self.whole = True
+                self._gone.set()
+
+    def leave(self) -> None:
+        """See `Drive`."""
+        super().leave()
+        if not self.over.ended:
+            call_threadsafe(self._loop, self._gone.set)
+
+    def abandon(self) -> None:
+        """Cancel the app."""
+        call_threadsafe(self._loop, self._task.cancel)
+
+    def rest(self) -> None:
+        """See `Drive`."""
+        rest(self._loop)
+
+
+class WSGIDrive(Drive):
+    """Calls a WSGI app in a thread, iterates what it returns there, and closes it."""
+
+    def _start(self) -> None:
+        self._head: Head | None = None
+        self._writing = False
+        start_thread(lambda: self.context.run(self._run), "streamkit-test")
+
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            with self.request.around():
+                self._answer()
+        except PipeClosedError:
+            pass  # the client has left
+        except BaseException as exc:
+            error = exc
+        self._end(error)
+
+    def _answer(self) -> None:
+        self.clock.server = threading.get_ident()
+        environ = {**(self.request.environ or {}), "wsgi.input": io.BytesIO(self.request.body)}
+        body = self.request.app(environ, self._start_response)
+        try:
+            for chunk in body:
+                self._write(chunk)
+            self._write(b"")
+            self.whole = True
+        finally:
+            getattr(body, "close", lambda: None)()
+
+    def _start_response(self, status: str, headers: Pairs, exc_info: Any = None) -> Callable[[bytes], None]:
+        if self._head is not None and exc_info is None:
+            raise RuntimeError("the app called start_response a second time")
+        self._head = Head(int(status[:3]), list(headers))
+        return self._write
+
+    _is_head_out = False
+
+    def _write(self, chunk: bytes) -> None:
+        if self._head is None:
+            raise RuntimeError("the app gave a body before it called start_response")
+        self._writing = True
+        if not self._is_head_out:
+            self._is_head_out = True
+            put_from_thread(self.arrivals, self._head)
+        if chunk or self.left:
+            put_from_thread(self.arrivals, chunk)
+        self._writing = False
+
+    def rest(self) -> None:
+        """Wait until the thread sleeps in streamkit, and for the loop that streamkit keeps."""
+        rest(background_loop())
+        until = time.monotonic() + PATIENCE
+        while self._works and time.monotonic() < until:
+            time.sleep(0.001)
+
+    @property
+    def _works(self) -> bool:
+        """Whether the thread is about to wait for its stream's pump, where it does that by the clock."""
+        life, environ = self.life, self.request.environ or {}
+        if life is None or not environ.get("wsgi.multithread") or life.policy.keepalive_interval(life.format) is None:
+            return False
+        return not (self._writing or self.clock.server_waits or self.over.ended)
+
+
+def why(error: BaseException | None) -> str:
+    """Say for an error message what an app raised."""
+    if error is None:
+        return ""
+    return f" ({error})" if isinstance(error, StreamCutError) else f" with {error!r:.200}"
