@@ -8,6 +8,8 @@ from tests.clients import table
 from tests.contract import matrix
 from tests.rig import requirements
 
+pytest_plugins = ["pytester", "streamkit.testing._pytest"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers that have code of their own, and the writer of docs/contract.md; configure Django."""

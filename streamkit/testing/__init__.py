@@ -4,10 +4,10 @@
         assert events.take(2) == [Event("Hel"), Event("lo")]
 
 The app runs in this process, without a server. Nothing here waits without a bound. It works in pytest, whose plugin
-registers fixtures, and in unittest. Importing it loads no framework.
+registers fixtures, and in unittest. Importing it loads no framework and not asyncio.
 """
 
-from streamkit.testing._clock import FakeClock, fake_clock
+from streamkit.testing._clock import AsyncFakeClock, FakeClock, fake_clock
 from streamkit.testing._errors import (
     MalformedError,
     NotAStreamError,
@@ -22,6 +22,7 @@ from streamkit.testing._opening import open_stream
 from streamkit.testing._reading import ReceivedEvent
 
 __all__ = [
+    "AsyncFakeClock",
     "AsyncOpenStream",
     "FakeClock",
     "Headers",

@@ -53,9 +53,8 @@ def ask(client: Any, method: str, url: str, options: dict[str, Any]) -> Request:
     Raises:
         TypeError: It is no client, or one that must be awaited.
     """
-    asked = _ask(client, method, url, options)
+    asked = None if iscoroutinefunction(getattr(client, "request", None)) else _ask(client, method, url, options)
     if not isinstance(asked, Request):
-        asked.close()
         raise TypeError(f"{type(client).__name__} is asynchronous: write `async with open_stream(…)`")
     return asked
 

@@ -7,11 +7,12 @@ and tests keep the system's time. Only waits of streamkit go by it; `sleep` in t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable
+from contextvars import Token
 from typing import TYPE_CHECKING, Protocol
 
-from streamkit._engine.clock import SYSTEM, TIME, Clock
+from streamkit._engine.clock import SYSTEM, TIME, Clock, Timer
 from streamkit._engine.handoff import call_threadsafe
 from streamkit._engine.threads import Parker, running_loop
 
@@ -110,33 +111,17 @@ class Followed(Protocol):
         """Wait until it has done all that it can do without time passing."""
 
 
-class FakeClock(ManualClock):
-    """What `fake_clock` gives to a test."""
+class FollowingClock(ManualClock):
+    """A clock that knows the streams which a test has opened by it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.followed: set[Followed] = set()
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass for every stream that goes by this clock, step by step.
-
-        What becomes due is done in order: with a keepalive of 15 s, 60 make four. When this returns, all of it has
-        been sent; in a test that is a coroutine, what happens on its own loop follows when the test awaits next.
-
-        Args:
-            seconds: From 0.
-
-        Raises:
-            ValueError: `seconds` is negative: time does not go back.
-        """
+    def _target(self, seconds: float) -> float:
         if not seconds >= 0:
             raise ValueError(f"a clock is moved forward, by seconds >= 0, not {seconds!r}")
-        until = self._now + seconds
-        self._rest()
-        while due := self.next_due(until):
-            due.fire()
-            self._rest(due.loop)
-        self._now = until
+        return self._now + seconds
 
     def _rest(self, loop: AbstractEventLoop | None = None) -> None:
         if loop is not None:
@@ -145,19 +130,70 @@ class FakeClock(ManualClock):
             one.rest()
 
 
-@contextmanager
-def fake_clock() -> Iterator[FakeClock]:
-    """Have the streams that are opened inside live by a clock that only the test moves.
+class FakeClock(FollowingClock):
+    """What `with fake_clock()` gives to a sync test."""
 
-    It reaches responses that a view builds, in sync and async tests alike; what it does not reach is listed in
-    docs/testing.md.
+    def advance(self, seconds: float) -> None:
+        """Let time pass for every stream that goes by this clock, step by step.
+
+        What becomes due is done in order: with a keepalive of 15 s, 60 make four. When this returns, all of it has
+        happened.
+
+        Args:
+            seconds: From 0.
+
+        Raises:
+            ValueError: `seconds` is negative: time does not go back.
+        """
+        until = self._target(seconds)
+        self._rest()
+        while due := self.next_due(until):
+            due.fire()
+            self._rest(due.loop)
+        self._now = until
+
+
+class AsyncFakeClock(FollowingClock):
+    """What `async with fake_clock()` gives to an async test."""
+
+    async def advance(self, seconds: float) -> None:
+        """See `FakeClock`."""
+        until = self._target(seconds)
+        await self._rest_here()
+        while due := self.next_due(until):
+            due.fire()
+            await self._rest_here(due.loop)
+        self._now = until
+
+    async def _rest_here(self, loop: AbstractEventLoop | None = None) -> None:
+        await settle()
+        self._rest(loop)
+        await settle()
+
+
+class fake_clock:
+    """Have the streams that are made inside `with` or `async with` live by a clock that only the test moves.
+
+    It reaches responses that a view builds; what it does not reach is listed in docs/testing.md.
     """
-    clock = FakeClock()
-    token = TIME.set(clock)
-    try:
-        yield clock
-    finally:
-        TIME.reset(token)
+
+    _token: Token[Clock]
+
+    def __enter__(self) -> FakeClock:
+        clock = FakeClock()
+        self._token = TIME.set(clock)
+        return clock
+
+    def __exit__(self, *error: object) -> None:
+        TIME.reset(self._token)
+
+    async def __aenter__(self) -> AsyncFakeClock:
+        clock = AsyncFakeClock()
+        self._token = TIME.set(clock)
+        return clock
+
+    async def __aexit__(self, *error: object) -> None:
+        TIME.reset(self._token)
 
 
 class StreamClock(Clock):
@@ -169,37 +205,36 @@ class StreamClock(Clock):
     Attributes:
         base: The time until then.
         server: The thread that iterates a WSGI body, if one does.
+        asking: Whether it is asking for the next item.
     """
 
     def __init__(self, base: Clock) -> None:
         self.base = base
         self.server: int | None = None
+        self.asking = False
         self._lock = threading.Lock()
         self._left = False
         self._waiting: Parker | None = None
-        self._roused = False
 
     def now(self) -> float:
         """Return the time of `base`."""
         return self.base.now()
 
-    def call_later(self, loop: AbstractEventLoop, delay: float, callback: Callable[[], None]) -> object:  # type: ignore[override]
+    def call_later(self, loop: AbstractEventLoop, delay: float, callback: Callable[[], None]) -> Timer:
         """Call when `base` gets there."""
         return (SYSTEM if self._left else self.base).call_later(loop, delay, callback)
 
     def park(self, parker: Parker, timeout: float | None) -> bool:
         """Sleep by the time of `base`."""
-        is_server = threading.get_ident() == self.server
+        if not (self.asking and threading.get_ident() == self.server):
+            return (SYSTEM if self._left else self.base).park(parker, timeout)
         with self._lock:
-            base = SYSTEM if self._left else self.base
-            self._waiting = parker if is_server else self._waiting
-        woken = base.park(parker, timeout)
-        if not is_server:
-            return woken
-        with self._lock:
-            self._waiting = None
-            roused, self._roused = self._roused, False
-        return woken and not roused
+            if self._left:
+                return False
+            self._waiting = parker
+        woken = self.base.park(parker, timeout)
+        self._waiting = None
+        return woken and not self._left
 
     @property
     def server_waits(self) -> bool:
@@ -210,9 +245,8 @@ class StreamClock(Clock):
         """Say that the client has left."""
         with self._lock:
             self._left = True
-            if self._waiting is not None:
-                self._roused = True
-                self._waiting.wake()
+            if (waiting := self._waiting) is not None:
+                waiting.wake()
 
 
 async def settle() -> None:
@@ -227,11 +261,18 @@ def rest(loop: AbstractEventLoop) -> None:
     """Wait until a loop of another thread has come to rest; on the loop of this one that is not for us to do."""
     import asyncio
 
-    if loop is running_loop() or not loop.is_running():
+    if loop is running_loop():
         return
-    with suppress(RuntimeError, TimeoutError, asyncio.CancelledError):  # it has been closed
-        settling = settle()
-        try:
-            asyncio.run_coroutine_threadsafe(settling, loop).result(PATIENCE)
-        finally:
-            settling.close()
+    rested, until = threading.Event(), time.monotonic() + PATIENCE
+
+    async def tell() -> None:
+        await settle()
+        rested.set()
+
+    def begin() -> None:
+        tasks.append(asyncio.ensure_future(tell()))
+
+    tasks: list[object] = []
+    call_threadsafe(loop, begin)
+    while loop.is_running() and not rested.wait(0.02) and time.monotonic() < until:
+        pass

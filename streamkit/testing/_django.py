@@ -1,14 +1,15 @@
 """Django's test clients: their requests, served by Django's own handlers through the middleware of the client.
 
-The test's database connections serve a sync view too, though it runs in a thread of its own: what a TestCase has
-written inside its transaction is there. Imported where such a client is given.
+A sync view runs in a thread that has the test's database connections, so what a TestCase has written inside its
+transaction is there. Within one, a sync source runs in that thread too; else in one of its own, with keepalives, as
+under a threaded server. Imported where such a client is given.
 """
 
 from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from copy import copy
 from typing import Any
 
@@ -45,7 +46,11 @@ class _UnderASGI(ASGIHandler):
         self._inner = inner
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.handle(scope, receive, send)  # not in a thread of the request's own: the ORM's is the test's
+        with ExitStack() as self._files:
+            await self.handle(scope, receive, send)  # not in a thread of the request's own: the ORM's is the test's
+
+    async def read_body(self, receive: Any) -> Any:
+        return self._files.enter_context(await super().read_body(receive))  # which Django leaves open after an error
 
     async def get_response_async(self, request: Any) -> Any:
         request._dont_enforce_csrf_checks = not self._inner.enforce_csrf_checks
@@ -69,6 +74,8 @@ def ask(client: Any, method: str, url: str, options: dict[str, Any]) -> Any:
     with suppress(_Caught):
         getattr(twin, method.lower())(url, **options)
     (environ,) = caught
+    if "wsgi.multithread" not in {**client.defaults, **options}:
+        environ["wsgi.multithread"] = not any(one.in_atomic_block for one in connections.all(initialized_only=True))
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     return Request(
         _UnderWSGI(client.handler),

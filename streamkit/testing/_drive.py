@@ -6,25 +6,26 @@ read holds the app back. A client that leaves is told to the app as a server of 
 
 from __future__ import annotations
 
-import asyncio
 import io
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from streamkit._engine.background import background_loop
 from streamkit._engine.clock import SYSTEM, TIME, Clock
 from streamkit._engine.handoff import Handoff, call_threadsafe, put_from_loop, put_from_thread
 from streamkit._engine.register import register
+from streamkit._engine.response import StreamOptions
 from streamkit._engine.threads import running_loop, start_thread
 from streamkit.errors import PipeClosedError, StreamCutError
-from streamkit.testing._clock import PATIENCE, FakeClock, StreamClock, rest
+from streamkit.testing._clock import PATIENCE, FollowingClock, StreamClock, rest
 
 if TYPE_CHECKING:
+    import asyncio
+
     from streamkit._engine.life import Life
 
 BUFFER = 65536
@@ -96,8 +97,10 @@ class Drive:
 
     def start(self) -> None:
         """Call the app."""
+        if isinstance(self.request.app, StreamOptions):  # a response that was built before
+            self.request.app.stream.clock = self.request.app.stream.life.clock = self.clock
         register().watchers.add(self._opened)
-        if isinstance(self.clock.base, FakeClock):
+        if isinstance(self.clock.base, FollowingClock):
             self.clock.base.followed.add(self)
         self._start()
 
@@ -128,13 +131,13 @@ class Drive:
         raise NotImplementedError
 
     def _opened(self, life: Life) -> None:
-        if self.life is None and life.clock is self.clock:
+        if self.life is None and TIME.get(None) is self.clock:  # said in the Context of whoever opens it
             self.life = life
 
     def _end(self, error: BaseException | None) -> None:
         self.error = None if self.left and isinstance(error, OSError) else error
         register().watchers.discard(self._opened)
-        if isinstance(self.clock.base, FakeClock):
+        if isinstance(self.clock.base, FollowingClock):
             self.clock.base.followed.discard(self)
         self.over.end()
         self.arrivals.end()
@@ -151,6 +154,8 @@ class ASGIDrive(Drive):
     _task: asyncio.Task[None]
 
     def _start(self) -> None:
+        import asyncio
+
         self._gone = asyncio.Event()
         self._begun = self._asked = False
         if loop := self.request.loop or running_loop():
@@ -160,6 +165,8 @@ class ASGIDrive(Drive):
             start_thread(lambda: asyncio.run(self._run_alone()), "streamkit-test")
 
     async def _run_alone(self) -> None:
+        import asyncio
+
         self._loop = asyncio.get_running_loop()
         self._spawn()
         await asyncio.wait([self._task])
@@ -238,12 +245,20 @@ class WSGIDrive(Drive):
         environ = {**(self.request.environ or {}), "wsgi.input": io.BytesIO(self.request.body)}
         body = self.request.app(environ, self._start_response)
         try:
-            for chunk in body:
+            items = iter(body)
+            while (chunk := self._next(items)) is not None:
                 self._write(chunk)
             self._write(b"")
             self.whole = True
         finally:
             getattr(body, "close", lambda: None)()
+
+    def _next(self, items: Iterator[bytes]) -> bytes | None:
+        self.clock.asking = True
+        try:
+            return next(items, None)
+        finally:
+            self.clock.asking = False
 
     def _start_response(self, status: str, headers: Pairs, exc_info: Any = None) -> Callable[[bytes], None]:
         if self._head is not None and exc_info is None:
@@ -266,6 +281,8 @@ class WSGIDrive(Drive):
 
     def rest(self) -> None:
         """Wait until the thread sleeps in streamkit, and for the loop that streamkit keeps."""
+        from streamkit._engine.background import background_loop
+
         rest(background_loop())
         until = time.monotonic() + PATIENCE
         while self._works and time.monotonic() < until:

@@ -30,7 +30,7 @@ import streamkit.fastapi
 import streamkit.flask
 import streamkit.starlette
 import streamkit.wsgi
-from streamkit.testing import open_stream
+from streamkit.testing import fake_clock, open_stream
 
 BASE = "http://testserver"
 METHODS = ["GET", "POST"]
@@ -101,6 +101,16 @@ class Bench:
         else:
             with opening as sync_events:
                 yield Plain(sync_events)
+
+    @asynccontextmanager
+    async def clock(self) -> AsyncIterator[Any]:
+        """Own the time."""
+        if self.waits:
+            async with fake_clock() as clock:
+                yield clock
+        else:
+            with fake_clock() as sync_clock:
+                yield Plain(sync_clock)
 
 
 def _run_at_once(test: Coroutine[Any, Any, None]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from streamkit import Event, StreamPolicy
-from streamkit.testing import StreamEndedError, assert_well_formed, fake_clock
+from streamkit import EncodeError, Event, PipeClosedError, StreamPolicy
+from streamkit.testing import StreamEndedError, assert_well_formed
 from tests.adapters.watched import Watched
 from tests.testing.kinds import KINDS, Bench, Kind
 
@@ -15,7 +16,7 @@ RESPONSES = {"sse": "EventStreamResponse", "ndjson": "NDJSONResponse"}
 LIVELY = StreamPolicy(keepalive=15)
 
 
-@pytest.fixture(params=KINDS.values(), ids=KINDS.keys())
+@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each kind of client."""
     found: Kind = request.param
@@ -40,6 +41,14 @@ class Streamed:
         """Respond."""
         source = self.watched.items() if self.mode == "async" else self.watched.items_sync()
         return getattr(adapter, RESPONSES[self.form])(source, request=request, **self.options)
+
+    def is_closed(self) -> bool:
+        """Tell whether the source is closed: an async one has been, a sync one is when its `next` returns."""
+        if self.mode == "async":
+            return self.watched.closed.is_set()
+        with suppress(PipeClosedError):
+            self.put("more")
+        return self.watched.closed.wait(10)
 
     def expected(self, *items: Any) -> list[Any]:
         """Return what a client gets for items."""
@@ -80,8 +89,11 @@ def test_finally_of_the_source_has_run_when_the_client_has_left(kind: Kind, stre
             streamed.put("a")
             assert await events.take() == streamed.expected("a")
             await events.disconnect()
-            assert (streamed.watched.ends, events.closed_reason) == (1, "disconnected")
+            assert events.closed_reason == "disconnected"
+            assert streamed.is_closed()
             await events.disconnect()
+            with pytest.raises(StreamEndedError, match=r"take\(1\) did not come: the stream ended, disconnected"):
+                await events.take()
 
     kind.run(streamed, test)
     assert streamed.watched.ends == 1
@@ -91,22 +103,24 @@ def test_end_of_the_with_leaves(kind: Kind, streamed: Streamed) -> None:
     """A test that says nothing leaves nothing open."""
 
     async def test(bench: Bench) -> None:
-        async with bench.open():
+        async with bench.open() as events:
             streamed.put("a")
+            await events.take()
 
     kind.run(streamed, test)
-    assert streamed.watched.closed.wait(10)
+    assert streamed.is_closed()
 
 
 def test_failed_source_is_seen_as_one(kind: Kind, streamed: Streamed) -> None:
     """What came before it is there; an iteration does not end as if all had come."""
-    streamed.put("a")
-    streamed.put(float("nan"))
 
     async def test(bench: Bench) -> None:
         async with bench.open() as events:
-            assert await events.wait_closed() == "error"
+            streamed.put("a")
             assert await events.take() == streamed.expected("a")
+            streamed.put(float("nan"))
+            assert await events.wait_closed() == "error"
+            assert isinstance(events.error, EncodeError)
             with pytest.raises(StreamEndedError, match="the stream ended, error"):
                 assert [item async for item in events] == []
 
@@ -118,19 +132,17 @@ def test_keepalive_and_age_come_when_the_clock_gets_there(kind: Kind, streamed: 
     streamed.options["policy"] = StreamPolicy(keepalive=15, max_age=600, drain="cut")
 
     async def test(bench: Bench) -> None:
-        with fake_clock() as clock:
-            async with bench.open() as events:
-                streamed.put("a")
-                assert await events.take() == streamed.expected("a")
-                filler = b":\n" if streamed.form == "sse" else b"\n"
-                for _ in range(4):
-                    clock.advance(15)
-                    assert await events.keepalive() == filler
-                clock.advance(600)
-                assert await events.wait_closed() == "max_age"
+        async with bench.clock() as clock, bench.open() as events:
+            streamed.put("a")
+            assert await events.take() == streamed.expected("a")
+            for _ in range(4):
+                await clock.advance(15)
+                assert await events.keepalive() == (b":\n" if streamed.form == "sse" else b"\n")
+            await clock.advance(600)
+            assert await events.wait_closed() == "max_age"
 
     kind.run(streamed, test)
-    assert streamed.watched.closed.wait(10)
+    assert streamed.is_closed()
 
 
 def test_request_is_what_the_client_would_have_sent(kind: Kind) -> None:
