@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.examples.conftest import EXAMPLES
-from tests.examples.running import FOLDERS, Example
+from tests.examples.running import FOLDERS, Example, copied
 from tests.rig.http import HTTPStream
 from tests.rig.requirements import needs
 from tests.rig.servers import ROOT
@@ -79,6 +80,15 @@ def test_readme_installs_what_the_project_offers(name: str) -> None:
         r"^(?:import|from) (httpx|uvicorn)\b", "".join(p.read_text() for p in FILES if p.parent.name == name), re.M
     )
     assert set(install.split()[3:]) == set(imported)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_tests_of_the_example_pass(name: str, tmp_path: Path) -> None:
+    """Those that a reader copies with it, in a copy of the folder."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=copied(name, tmp_path), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
 
 
 @pytest.mark.servers
