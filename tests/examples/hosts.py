@@ -1,4 +1,4 @@
-"""Import an example into this process and drive it by the test client of its framework.
+"""Import an example into this process and drive it in process.
 
 The three folders have files of the same names, so they are imported one folder at a time and forgotten afterwards.
 Django's settings belong to the process and may be those of another test, so the example's are laid over them.
@@ -16,9 +16,11 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
+from streamkit.testing import open_stream
 from tests.examples.running import copied
 
 FILES = ("answers", "prompt", "job", "export", "completions", "relay", "detached", "assistant", "notifications", "app")
+JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Reply:
 
 
 class Host:
-    """An imported example behind one face for all test clients.
+    """An imported example, and its app or a client of it.
 
     `modules` are its files by their names.
     """
@@ -43,46 +45,24 @@ class Host:
 
     def get(self, target: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Send a GET request and read the response to its end."""
-        return self._reply(self._client.get(target, headers=dict(headers or {})))
+        return self._ask("GET", target, headers=headers)
 
     def post(self, target: str, body: bytes) -> Reply:
         """POST a JSON text and read the response to its end."""
-        return self._reply(self._send("post", target, body))
+        return self._ask("POST", target, content=body, headers=JSON)
 
     def put(self, target: str, body: bytes) -> Reply:
         """PUT a JSON text and read the response to its end."""
-        return self._reply(self._send("put", target, body))
+        return self._ask("PUT", target, content=body, headers=JSON)
 
     def delete(self, target: str) -> Reply:
         """Send a DELETE request and read the response to its end."""
-        return self._reply(self._client.delete(target))
+        return self._ask("DELETE", target)
 
-    def _send(self, method: str, target: str, body: bytes) -> Any:
-        return getattr(self._client, method)(target, data=body, headers={"Content-Type": "application/json"})
-
-    def _reply(self, response: Any) -> Reply:
-        with response:
-            return Reply(
-                response.status_code, response.headers.get("Content-Type", ""), response.get_data(), response.headers
-            )
-
-
-class _FastAPIHost(Host):
-    def _send(self, method: str, target: str, body: bytes) -> Any:
-        return getattr(self._client, method)(target, content=body, headers={"Content-Type": "application/json"})
-
-    def _reply(self, response: Any) -> Reply:
-        return Reply(response.status_code, response.headers.get("Content-Type", ""), response.content, response.headers)
-
-
-class _DjangoHost(Host):
-    def _send(self, method: str, target: str, body: bytes) -> Any:
-        return getattr(self._client, method)(target, body, content_type="application/json")
-
-    def _reply(self, response: Any) -> Reply:
-        body = b"".join(response) if response.streaming else response.content
-        response.close()
-        return Reply(response.status_code, response.headers.get("Content-Type", ""), body, response.headers)
+    def _ask(self, method: str, target: str, **request: Any) -> Reply:
+        with open_stream(self._client, method, target, timeout=30, **request) as response:
+            content_type = response.headers.get("Content-Type", "")
+            return Reply(response.status_code, content_type, response.read(), response.headers)
 
 
 @contextlib.contextmanager
@@ -104,8 +84,7 @@ def _modules() -> dict[str, ModuleType]:
 @contextlib.contextmanager
 def _flask() -> Iterator[Host]:
     modules = _modules()
-    with modules["app"].app.test_client() as client:
-        yield Host(modules, client)
+    yield Host(modules, modules["app"].app)
 
 
 @contextlib.contextmanager
@@ -114,15 +93,16 @@ def _fastapi() -> Iterator[Host]:
 
     modules = _modules()
     with TestClient(modules["app"].app) as client:
-        yield _FastAPIHost(modules, client)
+        yield Host(modules, client)
 
 
 @contextlib.contextmanager
 def _django() -> Iterator[Host]:
     from django.conf import settings
-    from django.test import Client, override_settings
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.test import override_settings
 
     with mock.patch.object(type(settings), "configure") as configure:
         modules = _modules()
     with override_settings(ALLOWED_HOSTS=["*"], **configure.call_args.kwargs):
-        yield _DjangoHost(modules, Client())
+        yield Host(modules, WSGIHandler())
