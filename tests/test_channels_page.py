@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from streamkit import Event, EventDecoder, InvalidEventError
+from streamkit import Event, InvalidEventError
 from streamkit.channels import Channels, MemoryLog
 from streamkit.channels._channels import BUFFER_SIZE, MAX_KEY
 from streamkit.channels._entry import OVERHEAD, RESERVED
 from streamkit.channels._position import MAX_CHANNELS, MAX_NAME
-from tests.adapters.wsgi_calls import Call
+from streamkit.testing import open_stream
 from tests.engine.interpreter import python
-from tests.rig.asgi import ASGIHost
 from tests.rig.requirements import needs
 from tests.test_how_to import BLOCK, run
 
@@ -108,25 +107,19 @@ print(channels.log.last("orders").payload)
 class TestSubscribe:
     """The view of each framework."""
 
-    def first_events(self, names: Names, app: Any) -> list[str]:
-        """Publish one event before and one while a WSGI app streams; return what a new client gets."""
+    def check(self, names: Names, app: Any) -> None:
+        """Publish one event before and one while an app streams; a new client gets the second."""
         names["ship"](6)
-        call = Call(app, "/orders")
-        decoder, events = EventDecoder(), list[Any]()
-        while len(events) < 2:
-            events += decoder.feed(call.take())
-            if len(events) == 1:
-                names["ship"](7)
-        call.close()
-        return [event.event or event.data for event in events]
-
-    EXPECTED = ("cursor", '{"number":7,"state":"shipped"}')
+        with open_stream(app, "GET", "/orders") as events:
+            assert next(events).event == "cursor"
+            names["ship"](7)
+            assert next(events).json() == {"number": 7, "state": "shipped"}
 
     @needs("flask")
     def test_flask_block_streams_what_is_published(self, names: Names) -> None:
         """A client that begins gets what is published from now on."""
         exec(compile(FLASK, "channels.md", "exec", dont_inherit=True), names)
-        assert self.first_events(names, names["app"]) == list(self.EXPECTED)
+        self.check(names, names["app"])
 
     @needs("django")
     def test_django_block_streams_what_is_published(self, names: Names) -> None:
@@ -138,18 +131,13 @@ class TestSubscribe:
         exec(compile(DJANGO, "channels.md", "exec", dont_inherit=True), names)
         patterns = (path("orders", names["order_events"]),)
         with override_settings(ROOT_URLCONF=patterns, ALLOWED_HOSTS=["*"]):
-            assert self.first_events(names, WSGIHandler()) == list(self.EXPECTED)
+            self.check(names, WSGIHandler())
 
     @needs("fastapi")
     def test_fastapi_block_streams_what_is_published(self, names: Names) -> None:
         """On the loop of the server, published by a thread."""
         exec(compile(FASTAPI, "channels.md", "exec", dont_inherit=True), names)
-        names["ship"](6)
-        with ASGIHost(names["api"]) as host, host.open("/orders") as stream:
-            stream.read_until(b"event: cursor")
-            names["ship"](7)
-            stream.read_until(b'data: {"number":7,"state":"shipped"}\n\n')
-            assert b'"number":6' not in stream.body
+        self.check(names, names["api"])
 
 
 def test_limits_are_those_of_the_library() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from streamkit import EventDecoder
+from streamkit.testing import open_stream
 from tests.rig.requirements import needs
 
 if TYPE_CHECKING:
@@ -129,11 +129,9 @@ def test_block_of_middleware_serves_an_app_that_streams_by_itself() -> None:
 def test_block_of_ids_resumes(last: str | None, first: str) -> None:
     """The stream goes on after the id that the client names."""
     headers = {} if last is None else {"Last-Event-ID": last}
-    client = run(FLASK, OPTIONS_IMPORTS, RESUME)["app"].test_client()
-    with client.get("/count", headers=headers) as response:
-        events = EventDecoder().feed(response.get_data())
-    assert events[0].id == first
-    assert [events[-2].id, events[-1].event] == ["5", "done"]
+    with open_stream(run(FLASK, OPTIONS_IMPORTS, RESUME)["app"], "GET", "/count", headers=headers) as events:
+        *numbers, end = events
+    assert [numbers[0].id, numbers[-1].id, end.event] == [first, "5", "done"]
 
 
 @needs("flask")
@@ -145,15 +143,12 @@ def test_block_of_channels_publishes_and_outlives_its_readers(tmp_path: Path, mo
         exec(compile(CHANNELS, "README.md", "exec"), names)
     channels, detached = names["channels"], names["detached"]
     app.add_url_rule("/answer", "answer", lambda: names["EventStreamResponse"](detached.attach("answer-7")))
-    channels.log.append("orders", b"t\nlast", seal=True)  # or the stream would go on
-    with app.test_client() as client:
-        *gap, order, last = EventDecoder().feed(client.get("/orders?last_event_id=x").get_data())
-        assert [event.event for event in gap] == ["gap"]
-        assert (order.data, last.data) == ('{"number":7}', "last")
-        for _ in range(2):
-            events = EventDecoder().feed(client.get("/answer").get_data())
-            assert [event.data for event in events] == ["one", "by", "one", ""]
-            assert events[-1].event == "done"
+    with open_stream(app, "GET", "/orders?last_event_id=x") as events:
+        gap, order = events.take(2)
+        assert (gap.event, order.json()) == ("gap", {"number": 7})
+    for _ in range(2):
+        with open_stream(app, "GET", "/answer") as events:
+            assert [event.data for event in events.until(event="done")] == ["one", "by", "one", ""]
     channels.close()
     detached.log.close()
 

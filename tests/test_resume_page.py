@@ -13,12 +13,12 @@ from typing import Any, get_args
 
 import pytest
 
-from streamkit import Event, EventDecoder
+from streamkit import Event
 from streamkit.channels import Channels, Log, MemoryLog, SQLiteLog, Subscription
 from streamkit.channels._history import Reason
 from streamkit.channels._position import base36
 from streamkit.channels.redis import RedisLog
-from tests.adapters.wsgi_calls import Call
+from streamkit.testing import open_stream
 from tests.rig.requirements import needs
 from tests.rig.valkey import Valkey
 from tests.test_how_to import BLOCK, run
@@ -177,12 +177,8 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, A
 
 def read(app: Any, target: str, count: int) -> list[Event]:
     """Return the first events that a view streams."""
-    call = Call(app, target, headers=READER)
-    decoder, events = EventDecoder(), list[Event]()
-    while len(events) < count:
-        events += decoder.feed(call.take())
-    call.close()
-    return events
+    with open_stream(app, "GET", target, headers=READER) as events:
+        return events.take(count)
 
 
 def test_snapshot_comes_with_the_id_that_the_gap_lacks(app: dict[str, Any]) -> None:

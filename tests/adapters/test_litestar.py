@@ -6,8 +6,10 @@ import pytest
 from litestar import Litestar, Request, asgi, get
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from streamkit import Event
 from streamkit.asgi import EventStreamResponse, NDJSONResponse, last_event_id
-from tests.adapters.watched import Watched, host
+from streamkit.testing import open_stream
+from tests.adapters.watched import Watched
 
 
 def app_of(source: Watched) -> Litestar:
@@ -32,16 +34,15 @@ def app_of(source: Watched) -> Litestar:
 def test_handler_streams_item_by_item_and_closes_on_disconnect(path: str) -> None:
     """Each item arrives when it is there, and the source is closed when the client has left."""
     source = Watched()
-    with host(app_of(source)) as server, server.open(path) as stream:
-        assert stream.head().get("x-accel-buffering") == "no"
+    with open_stream(app_of(source), "GET", path) as events:
+        assert events.headers["x-accel-buffering"] == "no"
         for item in ("one", "two"):
             source.pipe.put(item)
-            stream.read_until(item.encode())
-        stream.leave()
-        source.pipe.close()  # a sync source is closed when its thread comes out of it
-        assert source.closed.wait(3)
-        assert stream.done.wait(3)
-        assert server.errors == []
+            assert [getattr(got, "data", got) for got in events.take()] == [item]
+        events.disconnect()
+        assert events.error is None
+    source.pipe.close()  # a sync source is closed when its thread comes out of it
+    assert source.closed.wait(10)
 
 
 def test_last_event_id_is_read_from_the_scope() -> None:
@@ -51,5 +52,5 @@ def test_last_event_id_is_read_from_the_scope() -> None:
     async def resume(request: Request[Any, Any, Any]) -> EventStreamResponse:
         return EventStreamResponse([last_event_id(request.scope)])  # type: ignore[arg-type]
 
-    with host(Litestar([resume], openapi_config=None)) as server:
-        assert server.open("/", headers={"Last-Event-ID": "7"}).read_to_end() == b"data: 7\n\n"
+    with open_stream(Litestar([resume], openapi_config=None), "GET", "/", headers={"Last-Event-ID": "7"}) as events:
+        assert list(events) == [Event("7")]

@@ -4,8 +4,10 @@ from typing import Any
 
 from quart import Quart
 
+from streamkit import Event
 from streamkit.asgi import EventStreamResponse
-from tests.adapters.watched import Watched, host
+from streamkit.testing import open_stream
+from tests.adapters.watched import Watched
 
 
 class Streams:
@@ -38,12 +40,13 @@ def app_of(source: Watched) -> Quart:
 def test_stream_beside_quart_is_sent_item_by_item_and_closed_on_disconnect() -> None:
     """Each item arrives when it is there, views go on answering, and the source is closed when the client has left."""
     source = Watched()
-    with host(app_of(source)) as server, server.open("/events") as stream:
+    app = app_of(source)
+    with open_stream(app, "GET", "/events") as events:
         for item in ("one", "two"):
             source.pipe.put(item)
-            stream.read_until(f"data: {item}\n\n".encode())
-        assert server.open("/").read_to_end() == b"here"
-        stream.leave()
-        assert source.closed.wait(3)
-        assert stream.done.wait(3)
-        assert server.errors == []
+            assert events.take() == [Event(item)]
+        with open_stream(app, "GET", "/") as other:
+            assert other.read() == b"here"
+        events.disconnect()
+        assert source.closed.is_set()
+        assert events.error is None
