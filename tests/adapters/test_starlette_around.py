@@ -28,6 +28,7 @@ from streamkit.starlette import (
     TextStreamResponse,
     primed,
 )
+from streamkit.testing import open_stream
 from tests.adapters.starlette_app import app_of, client_of, forbidden_async, tokens
 from tests.adapters.watched import Watched, host
 from tests.rig.stream import Stream
@@ -180,13 +181,13 @@ def test_failing_stream_is_raised_to_the_server() -> None:
 
     async def fails() -> AsyncIterator[str]:
         yield "one"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         raise LookupError("planned")
 
-    with host(app_of(lambda request: EventStreamResponse(fails()))) as server, server.open("/") as stream:
-        assert stream.read_to_end() == b"data: one\n\n"
-        assert stream.ending == "truncated"
-        assert [repr(error) for error in server.errors] == ["LookupError('planned')"]
+    with open_stream(app_of(lambda request: EventStreamResponse(fails())), "GET", "/") as events:
+        assert events.take() == [Event("one")]
+        assert events.wait_closed() == "error"
+        assert repr(events.error) == "LookupError('planned')"
 
 
 def test_test_client_reads_a_finite_stream() -> None:

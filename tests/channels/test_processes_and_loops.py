@@ -12,6 +12,7 @@ import pytest
 from streamkit.channels import Channels, MemoryLog
 from tests.channels.subscribed import TroubledLog, WaitingLog, opened, publish, rest, take, told
 from tests.engine.drive import run, until
+from tests.engine.fake_clock import settle
 
 
 class TestSubscribers:
@@ -74,7 +75,7 @@ class TestSubscribers:
             log.gate.clear() if state == "slow" else None
             waits = [asyncio.create_task(rest(channels.subscribe("a", after=after))) for after in (None, "x")]
             await until(lambda: log.reads >= 1)
-            await asyncio.sleep(0.01)
+            await settle()
             channels.close()
             log.gate.set()
             assert [await each for each in waits] == [[], []]

@@ -115,8 +115,8 @@ def test_call_that_waited_too_long_for_a_thread_is_never_made() -> None:
     async def work() -> None:
         workers, gate, made = Workers(), threading.Event(), []
         blocked = [asyncio.ensure_future(workers.run(lambda: gate.wait(5))) for _ in range(MOST)]
-        late = asyncio.ensure_future(workers.run(lambda: made.append(1), within=0.01))
-        await asyncio.sleep(0.05)
+        late = asyncio.ensure_future(workers.run(lambda: made.append(1), within=0))
+        await asyncio.sleep(0)
         gate.set()
         with pytest.raises(TimeoutError):
             await late
@@ -147,11 +147,11 @@ def test_thread_that_cannot_be_started_is_an_error_and_not_a_hang(monkeypatch: p
 
 def test_loop_that_was_closed_gets_no_result() -> None:
     """The thread goes on, and serves other loops."""
-    workers, gate = Workers(), threading.Event()
+    workers, gate, begun = Workers(), threading.Event(), threading.Event()
 
     async def leave() -> None:
-        task = asyncio.ensure_future(workers.run(lambda: gate.wait(5)))
-        await asyncio.sleep(0.01)
+        task = asyncio.ensure_future(workers.run(lambda: begun.set() or gate.wait(5)))  # type: ignore[func-returns-value]
+        await until(begun.is_set)
         task.cancel()
 
     asyncio.run(leave())

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from streamkit import Event
-from tests.engine.drive import Client, block, run, start
+from tests.engine.drive import Client, block, run, start, until
 from tests.engine.fake_clock import settle
 
 
@@ -66,7 +66,7 @@ def test_failing_task_group_held_open_across_a_yield_reports_in_the_generator() 
         client = Client()
 
         async def fail_soon() -> None:
-            await asyncio.sleep(0.005)
+            await until(lambda: client._inside)
             raise ValueError("child")
 
         async def items() -> AsyncIterator[str]:

@@ -58,7 +58,7 @@ def test_finally_of_the_source_is_over_before_the_body_ends() -> None:
                 yield IDS[0]
                 await asyncio.Event().wait()
             finally:
-                await asyncio.sleep(0.01)
+                await settle()
                 seen.append("ended" if client.ended else "open")
 
         built = asgi_response(items(), clock=clock)

@@ -14,6 +14,7 @@ pytest.importorskip("django")
 from django.http import StreamingHttpResponse
 
 from streamkit import StreamLimit, StreamPolicy, drain, stats
+from streamkit.testing import FakeClock
 from tests.adapters.django_project import Interface, Kind, by_interface, by_source, by_view
 from tests.engine.lives import Ends, wait_for
 from tests.middleware.django.site import SUBCLASS, Source, counting_requests, options, site
@@ -261,25 +262,25 @@ def test_nothing_is_filled_into_an_event_or_into_other_bytes(interface: Interfac
         yield b"\n"
 
     async def halves_async() -> AsyncIterator[bytes]:
-        for half in halves():
-            await asyncio.sleep(0.05)
-            yield half
-            gate.set()
+        yield b"data: half\n"
+        assert await asyncio.to_thread(gate.wait, 10)
+        yield b"\n"
 
     def respond(_: object) -> StreamingHttpResponse:
         content: Any = halves() if source == "sync" else halves_async()
         return StreamingHttpResponse(content, content_type="text/event-stream")
 
+    clock = FakeClock()
     with (
-        options(policy=StreamPolicy(keepalive=0.005)),
+        options(policy=StreamPolicy(keepalive=15), _clock=clock),
         site(interface, respond, SUBCLASS) as host,
         host.open("/") as stream,
     ):
         stream.read_until(b"data: half\n")
-        if source == "sync":
-            assert stream.silent_for(0.05)
-            gate.set()
-        assert stream.read_to_end().replace(b":\n", b"") == b"data: half\n\n"
+        wait_for(lambda: clock.pending or clock.sleeping)
+        clock.advance(60)
+        gate.set()
+        assert stream.read_to_end() == b"data: half\n\n"
 
 
 def test_sync_content_under_wsgi_stays_in_the_server_s_thread() -> None:
