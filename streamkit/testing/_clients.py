@@ -15,7 +15,7 @@ from inspect import isawaitable, iscoroutinefunction, signature
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from streamkit.testing._drive import Head, Request
+from streamkit.testing._request import Head, Request
 
 
 class _StandIn:

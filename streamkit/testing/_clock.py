@@ -29,9 +29,17 @@ PATIENCE = 10.0
 class Due:
     """What happens when a clock gets there: a call on a loop, or the end of a thread's sleep."""
 
-    def __init__(self, at: float, fire: Callable[[], object], loop: AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self,
+        at: float,
+        fire: Callable[[], object],
+        *,
+        loop: AbstractEventLoop | None = None,
+        parker: Parker | None = None,
+    ) -> None:
         self.at = at
         self.loop = loop
+        self.parker = parker
         self.cancelled = False
         self.fired = False
         self._fire = fire
@@ -63,11 +71,11 @@ class ManualClock(Clock):
 
     def call_later(self, loop: AbstractEventLoop, delay: float, callback: Callable[[], object]) -> Due:
         """Remember a call."""
-        return self._add(Due(self._now + delay, callback, loop))
+        return self._add(Due(self._now + delay, callback, loop=loop))
 
     def park(self, parker: Parker, timeout: float | None) -> bool:
         """Sleep until woken, or until the test moves the clock past `timeout`."""
-        due = self._add(Due(float("inf") if timeout is None else self._now + timeout, parker.wake))
+        due = self._add(Due(float("inf") if timeout is None else self._now + timeout, parker.wake, parker=parker))
         parker.park()
         with self._changed:
             if due in self._dues:
@@ -91,6 +99,11 @@ class ManualClock(Clock):
         """How many threads wait."""
         with self._changed:
             return sum(due.loop is None for due in self._dues)
+
+    def holds(self, parker: Parker) -> bool:
+        """Tell whether a thread sleeps here, so that moving the clock may wake it."""
+        with self._changed:
+            return any(due.parker is parker for due in self._dues)
 
     def next_due(self, until: float) -> Due | None:
         """Take out what is due first, up to a time, and move the clock there; None when nothing is."""
@@ -238,8 +251,9 @@ class StreamClock(Clock):
 
     @property
     def server_waits(self) -> bool:
-        """Whether the server's thread waits for the next item."""
-        return self._waiting is not None
+        """Whether the server's thread waits for the next item, by a clock that a test may move now."""
+        waiting, base = self._waiting, self.base
+        return waiting is not None and isinstance(base, ManualClock) and base.holds(waiting)
 
     def leave(self) -> None:
         """Say that the client has left."""

@@ -17,7 +17,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connections
 
-from streamkit.testing._drive import Head, Request
+from streamkit.testing._request import Head, Request
 
 
 class _Caught(Exception):

@@ -10,9 +10,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from streamkit._engine.clock import SYSTEM, TIME, Clock
@@ -22,6 +20,7 @@ from streamkit._engine.response import StreamOptions
 from streamkit._engine.threads import running_loop, start_thread
 from streamkit.errors import PipeClosedError, StreamCutError
 from streamkit.testing._clock import PATIENCE, FollowingClock, StreamClock, rest
+from streamkit.testing._request import Arrival, Head, Pairs, Request
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,42 +29,6 @@ if TYPE_CHECKING:
 
 BUFFER = 65536
 """Bytes that may wait for the test before the app has to."""
-
-Pairs = list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Head:
-    """Status and headers."""
-
-    status: int
-    headers: Pairs
-
-
-Arrival = Head | bytes
-
-
-@dataclass
-class Request:
-    """What a client would have sent, and to which app.
-
-    Attributes:
-        app: The app, of either interface.
-        scope: Of an ASGI app.
-        environ: Of a WSGI app.
-        body: Of the request.
-        loop: Where the app lives; None where no loop has been chosen for it.
-        around: Entered in the thread that calls a WSGI app.
-        keep_cookies: Given the headers of the response.
-    """
-
-    app: Any
-    scope: dict[str, Any] | None = None
-    environ: dict[str, Any] | None = None
-    body: bytes = b""
-    loop: asyncio.AbstractEventLoop | None = None
-    around: Callable[[], AbstractContextManager[object]] = nullcontext
-    keep_cookies: Callable[[Head], object] = field(default=lambda head: None)
 
 
 def drive(request: Request, clock: Clock | None) -> Drive:

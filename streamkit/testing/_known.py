@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from streamkit.sse import Event
-from streamkit.testing._drive import Arrival, Drive, Head, why
+from streamkit.testing._drive import Drive, why
 from streamkit.testing._errors import StreamEndedError, StreamTimeoutError
 from streamkit.testing._reading import Reading
+from streamkit.testing._request import Arrival, Head
 
 
 class Headers(Mapping[str, str]):

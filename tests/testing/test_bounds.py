@@ -280,3 +280,95 @@ def test_session_of_the_client_is_sent_and_kept() -> None:
         with open_stream(client, "GET", "/") as events:
             assert events.take() == [count]
     assert next(client.get("/").iter_encoded()) == b""
+
+
+async def _twice(scope: Any, receive: Any, send: Any) -> None:
+    for _ in range(2):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+async def _headless(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.body", "body": b"x"})
+
+
+async def _endless(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    for _ in range(2):
+        await send({"type": "http.response.body", "body": b"x"})
+
+
+def _twice_wsgi(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", [])
+    start_response("200 OK", [])
+
+
+def _headless_wsgi(environ: Any, start_response: Any) -> Any:
+    return [b"x"]
+
+
+@pytest.mark.parametrize(
+    ("app", "fault"),
+    [
+        (_twice, "a second http.response.start"),
+        (_headless, "a body before the head"),
+        (_endless, "a body after its end"),
+        (_twice_wsgi, "start_response a second time"),
+        (_headless_wsgi, "a body before it called start_response"),
+    ],
+)
+def test_app_that_breaks_its_interface_is_told(app: Any, fault: str) -> None:
+    """As a server would; before the head the test is, too."""
+
+    def error() -> BaseException | None:
+        try:
+            with open_stream(app, "GET", "/") as events:
+                events.wait_closed()
+                return events.error
+        except RuntimeError as before_head:
+            return before_head
+
+    assert fault in str(error())
+
+
+def test_app_that_answers_nothing_is_no_stream() -> None:
+    """It is said, in sync tests and in async ones."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        return
+
+    async def test() -> None:
+        async with open_stream(app, "GET", "/"):
+            pass
+
+    with pytest.raises(StreamEndedError, match="no response"), open_stream(app, "GET", "/"):
+        pass
+    with pytest.raises(StreamEndedError, match="no response"):
+        asyncio.run(test())
+
+
+def test_async_stream_is_searched_read_and_bounded_alike() -> None:
+    """What the sync one does, awaited; an error of the test comes before one of leaving."""
+
+    async def test() -> None:
+        app: Any = asgi.EventStreamResponse([Event("a"), Event("b", event="done"), Event("c")])
+        async with open_stream(app, "GET", "/") as events:
+            assert await events.until(event="done") == [Event("a"), Event("b", event="done")]
+            assert (await events.read()).endswith(b"data: c\n\n")
+            assert [event async for event in events] == [Event("c")]
+        with pytest.raises(StreamTimeoutError, match=r"take\(2\)"):
+            async with open_stream(asgi.NDJSONResponse(one_and_silence()), "GET", "/", timeout=SOON) as events:
+                await events.take(2)
+
+    asyncio.run(test())
+
+
+def test_app_may_write_by_the_function_that_start_response_gives() -> None:
+    """The old way of PEP 3333."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        write = start_response("200 OK", [("Content-Type", "text/plain")])
+        write(b"a")
+        return [b"b"]
+
+    with open_stream(app, "GET", "/") as events:
+        assert list(events) == ["a", "b"]
