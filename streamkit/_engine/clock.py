@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -41,5 +41,5 @@ class Clock:
 
 SYSTEM = Clock()
 
-TIME: ContextVar[Clock] = ContextVar("streamkit_time")
-"""The clock of all streams that are made in a Context; a test sets it, for responses that it does not build itself."""
+TIME: ContextVar[Callable[[Any], Clock]] = ContextVar("streamkit_time")
+"""Gives the clock of each `Life` that is made in a Context; a test sets it, for responses that it does not build."""

@@ -132,7 +132,7 @@ class Life:
         if limit is not None and not isinstance(limit, StreamLimit):
             raise TypeError(f"limit must be a StreamLimit(…), not {limit!r}")
         check_key(key)
-        self.policy, self.format, self.clock = policy, format, TIME.get(clock)
+        self.policy, self.format, self.clock = policy, format, TIME.get(lambda _: clock)(self)
         self.on_close, self.key, self.limit = on_close, key, limit
 
     # -- the drain's side ----------------------------------------------------------------------------------------

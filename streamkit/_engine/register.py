@@ -50,7 +50,6 @@ class Register:
     Attributes:
         leaving: Whether the process is about to leave, so that streams which are opened now should too.
         listeners: Called when the streams are told to end, in any thread.
-        watchers: Called with each stream that is opened, in the thread that opens it.
     """
 
     def __init__(self) -> None:
@@ -60,15 +59,12 @@ class Register:
         self._ends: Counter[str] = Counter()
         self.leaving = False
         self.listeners: set[Callable[[], object]] = set()
-        self.watchers: set[Callable[[Life], object]] = set()
 
     def add(self, life: Life) -> None:
         """Count a stream as open."""
         with self._lock:
             self._open[life] = None
             self._opened += 1
-        for watch in tuple(self.watchers):
-            watch(life)
 
     def remove(self, life: Life, reason: Reason | None) -> None:
         """Count a stream as ended; without a reason, as one that never was."""

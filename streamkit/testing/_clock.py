@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import Token
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from streamkit._engine.clock import SYSTEM, TIME, Clock, Timer
 from streamkit._engine.handoff import call_threadsafe
@@ -127,6 +127,10 @@ class Followed(Protocol):
 class FollowingClock(ManualClock):
     """A clock that knows the streams which a test has opened by it."""
 
+    def of(self, _life: object) -> Clock:
+        """Be the time of any stream."""
+        return self
+
     def __init__(self) -> None:
         super().__init__()
         self.followed: set[Followed] = set()
@@ -190,11 +194,11 @@ class fake_clock:
     It reaches responses that a view builds; what it does not reach is listed in docs/testing.md.
     """
 
-    _token: Token[Clock]
+    _token: Token[Callable[[Any], Clock]]
 
     def __enter__(self) -> FakeClock:
         clock = FakeClock()
-        self._token = TIME.set(clock)
+        self._token = TIME.set(clock.of)
         return clock
 
     def __exit__(self, *error: object) -> None:
@@ -202,7 +206,7 @@ class fake_clock:
 
     async def __aenter__(self) -> AsyncFakeClock:
         clock = AsyncFakeClock()
-        self._token = TIME.set(clock)
+        self._token = TIME.set(clock.of)
         return clock
 
     async def __aexit__(self, *error: object) -> None:

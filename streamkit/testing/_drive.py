@@ -33,7 +33,8 @@ BUFFER = 65536
 
 def drive(request: Request, clock: Clock | None) -> Drive:
     """Return what is to call the app of `request`; its streams live by `clock`, or by that of this Context."""
-    return (ASGIDrive if request.scope is not None else WSGIDrive)(request, clock or TIME.get(SYSTEM))
+    clock = clock or TIME.get(lambda _: SYSTEM)(None)
+    return (ASGIDrive if request.scope is not None else WSGIDrive)(request, clock)
 
 
 class Drive:
@@ -54,15 +55,15 @@ class Drive:
         self.left = False
         self.request = request
         self.clock = StreamClock(clock)
-        self.life: Life | None = None
+        self._lives: list[Life] = []
         self.context = copy_context()
-        self.context.run(TIME.set, self.clock)
+        self.context.run(TIME.set, self._time_of)
 
     def start(self) -> None:
         """Call the app."""
         if isinstance(self.request.app, StreamOptions):  # a response that was built before
-            self.request.app.stream.clock = self.request.app.stream.life.clock = self.clock
-        register().watchers.add(self._opened)
+            stream = self.request.app.stream
+            stream.clock = stream.life.clock = self._time_of(stream.life)
         if isinstance(self.clock.base, FollowingClock):
             self.clock.base.followed.add(self)
         self._start()
@@ -82,10 +83,10 @@ class Drive:
     @property
     def reason(self) -> str | None:
         """Why the stream ended; of one that is not streamkit's own, as a server sees it. None while it is open."""
-        if self.life is not None:
-            return self.life.reason if self.over.ended else None
         if not self.over.ended:
             return None
+        if self.life is not None and self.life.reason is not None:
+            return self.life.reason
         if self.whole:
             return "completed"
         return "disconnected" if self.left else "error"
@@ -93,13 +94,19 @@ class Drive:
     def _start(self) -> None:
         raise NotImplementedError
 
-    def _opened(self, life: Life) -> None:
-        if self.life is None and TIME.get(None) is self.clock:  # said in the Context of whoever opens it
-            self.life = life
+    def _time_of(self, life: Life) -> Clock:
+        """Be asked by each stream that the app makes."""
+        if life not in self._lives:
+            self._lives.append(life)
+        return self.clock
+
+    @property
+    def life(self) -> Life | None:
+        """The stream that was opened; None where the app has opened none of streamkit's."""
+        return next((life for life in self._lives if life.reason or life in register().all_open()), None)
 
     def _end(self, error: BaseException | None) -> None:
         self.error = None if self.left and isinstance(error, OSError) else error
-        register().watchers.discard(self._opened)
         if isinstance(self.clock.base, FollowingClock):
             self.clock.base.followed.discard(self)
         self.over.end()
