@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -40,6 +39,3 @@ class Clock:
 
 
 SYSTEM = Clock()
-
-TIME: ContextVar[Callable[[Any], Clock]] = ContextVar("streamkit_time")
-"""Gives the clock of each `Life` that is made in a Context; a test sets it, for responses that it does not build."""

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Protocol
 
-from streamkit._engine.clock import SYSTEM, TIME, Clock, Timer
+from streamkit._engine.clock import SYSTEM, Clock, Timer
 from streamkit._engine.handoff import call_threadsafe
+from streamkit._engine.life import TIME
 from streamkit._engine.threads import Parker, running_loop
 
 if TYPE_CHECKING:

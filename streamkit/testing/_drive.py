@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from streamkit._engine.clock import SYSTEM, TIME, Clock
+from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.handoff import Handoff, call_threadsafe, put_from_loop, put_from_thread
+from streamkit._engine.life import TIME
 from streamkit._engine.register import register
 from streamkit._engine.response import StreamOptions
 from streamkit._engine.threads import running_loop, start_thread
