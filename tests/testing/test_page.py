@@ -33,7 +33,7 @@ from django.test import TestCase
 from django.test.runner import DiscoverRunner
 from django.urls import path
 
-from streamkit.django import NDJSONResponse
+from streamkit.django import EventStreamResponse, NDJSONResponse
 from streamkit.testing import open_stream
 
 
@@ -50,7 +50,7 @@ async def names_async(user):
 
 def view(request):
     assert User.objects.exists()
-    return NDJSONResponse(names(request.user), request=request)
+    return EventStreamResponse(names(request.user), request=request)
 
 
 async def async_view(request):
@@ -68,7 +68,7 @@ class Streams(TestCase):
     def test_what_is_not_committed_is_seen(self):
         self.client.force_login(self.ann)
         with open_stream(self.client, "GET", "/sync") as names:
-            self.assertEqual(list(names), ["ann", "ann"])
+            self.assertEqual([event.data for event in names], ["ann", "ann"])
         self.assertEqual(User.objects.count(), 1)
 
     async def test_async_client_sees_it_too(self):
