@@ -29,10 +29,22 @@ async def _keep_alive() -> None:
             await send({"type": "http.response.body", "body": b":\n", "more_body": True})
 
 
-async def _stream(source: Any, send: Any) -> None:
+async def _stream(source: Any, receive: Any, send: Any) -> None:
+    """Send until the source or the client ends: what is not cancelled would run on, and cost, for ever."""
+    sending = asyncio.create_task(_send_all(source, send))
+    await _left(receive)
+    sending.cancel()
+
+
+async def _send_all(source: Any, send: Any) -> None:
     async for frame in source:
         await send({"type": "http.response.body", "body": frame, "more_body": True})
     await send({"type": "http.response.body"})
+
+
+async def _left(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _idle(receive: Any, send: Any) -> None:
@@ -40,8 +52,7 @@ async def _idle(receive: Any, send: Any) -> None:
         tasks.append(asyncio.create_task(_keep_alive()))
     await send({"type": "http.response.body", "body": b"data: hello~\n\n", "more_body": True})
     idle.add(send)
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await _left(receive)
     idle.discard(send)
 
 
@@ -81,7 +92,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif name == "fan_out":
         await _fan_out(send)
     elif streams:
-        await _stream((SSE if kind == "sse" else LINES)[name](count), send)
+        await _stream((SSE if kind == "sse" else LINES)[name](count), receive, send)
     else:
         if kind == "publish":
             for queue in listeners:
