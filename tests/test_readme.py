@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
-GENERATOR, FLASK, DJANGO, FASTAPI, OPTIONS, MIDDLEWARE, RESUME, CHANNELS = PYTHON
+GENERATOR, FLASK, DJANGO, FASTAPI, OPTIONS, MIDDLEWARE, RESUME, CHANNELS, LLM, TESTING = PYTHON
 (WIRE,) = [code for language, code in BLOCKS if language == "http"]
 (PAGE,) = [code for language, code in BLOCKS if language == "html"]
 INSTALL, DOCTOR, COMMANDS = [code for language, code in BLOCKS if language == "sh"]
@@ -53,7 +53,7 @@ def without_keepalive(body: bytes) -> bytes:
 def test_languages_of_the_blocks_are_those_that_are_run() -> None:
     """A block of another kind would not be looked at."""
     assert [language for language, _ in BLOCKS] == [
-        *("sh", *["python"] * 4, "html", "http", *["python"] * 4),
+        *("sh", *["python"] * 4, "html", "http", *["python"] * 6),
         *("sh", "text", "sh"),  # of the doctor; tests/proxies/test_doctor.py runs its command
     ]
 
@@ -151,6 +151,29 @@ def test_block_of_channels_publishes_and_outlives_its_readers(tmp_path: Path, mo
             assert [event.data for event in events.until(event="done")] == ["one", "by", "one", ""]
     channels.close()
     detached.log.close()
+
+
+@needs("flask")
+def test_block_of_protocols_serves_both() -> None:
+    """Each token stands in an event of its protocol, and each stream ends with the protocol's mark."""
+    app = run(FLASK, LLM)["app"]
+    with open_stream(app, "POST", "/v1/chat/completions") as events:
+        *chunks, mark = events
+    deltas = [chunk.json()["choices"][0]["delta"].get("content", "") for chunk in chunks]
+    assert ("".join(deltas), mark.data) == ("onebyone", "[DONE]")
+    with open_stream(app, "POST", "/api/chat") as events:
+        *parts, mark = events
+        assert events.headers["x-vercel-ai-ui-message-stream"] == "v1"
+    deltas = [part.json().get("delta", "") for part in parts]
+    assert ("".join(deltas), mark.data) == ("onebyone", "[DONE]")
+
+
+@needs("flask")
+def test_block_of_testing_is_a_test_that_passes() -> None:
+    """What it asserts is so, and fails where the app does otherwise."""
+    run(FLASK, TESTING)
+    with pytest.raises(AssertionError):
+        run(FLASK, TESTING.replace('Event("one")', 'Event("two")'))
 
 
 @contextmanager
