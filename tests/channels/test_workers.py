@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from _queue import Empty, SimpleQueue
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from streamkit.channels import _workers
+from streamkit.channels._native import start_thread
 from streamkit.channels._workers import MOST, Workers
 from tests.engine.drive import run, until
 from tests.engine.interpreter import GEVENT, python
@@ -77,14 +80,37 @@ def test_one_call_after_another_needs_one_thread(monkeypatch: pytest.MonkeyPatch
     run(work())
 
 
+class _Tired:
+    """A queue whose reader is told that nothing came, when something has come since."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.put, self.empty, self.qsize = self._jobs.put, self._jobs.empty, self._jobs.qsize
+        self.waits, self.late = threading.Event(), threading.Event()
+
+    def get(self, timeout: float) -> Callable[[], None]:
+        if self.waits.is_set():  # it has given up once
+            return self._jobs.get(timeout=timeout)
+        self.waits.set()
+        assert self.late.wait(10)
+        raise Empty
+
+
 def test_no_call_is_left_when_a_thread_goes_idle() -> None:
-    """Calls that come just when a thread ends are made all the same."""
+    """A call that comes just when a thread ends is made all the same."""
 
     async def work() -> None:
         workers = Workers()
-        for number in range(30):
-            assert await workers.run(lambda: 1) == 1
-            await asyncio.sleep(0.018 + number / 10_000)
+        pool: Any = workers._pool.here()
+        pool._jobs = tired = _Tired()
+        start_thread(pool._work, "streamkit-log")
+        pool._threads = 1
+        await until(tired.waits.is_set)
+        call = asyncio.ensure_future(workers.run(threading.get_ident))
+        await until(lambda: tired.qsize() == 1)
+        assert pool._threads == 1  # the idle one is to take it
+        tired.late.set()
+        assert await call
 
     run(work())
 
