@@ -30,7 +30,7 @@ def beside_blocked(server: Server, streams: int, requests: int) -> float:
     with Crowd(server.port, "/sse/held") as crowd:
         crowd.open(streams)
         crowd.drain(0.3)
-        for _ in range(3):  # the first requests start threads
+        for _ in range(2):  # the first requests start threads
             answer_time(server.port, "/plain")
         return statistics.median(answer_time(server.port, "/plain") for _ in range(requests))
 
@@ -67,7 +67,7 @@ def beside_spinning(server: Server, requests: int) -> float:
 
 def measure(settings: Settings) -> Report:
     """Measure every framework."""
-    streams, requests, count = settings.pick(STREAMS, 8), settings.pick(15, 2), settings.pick(5, 1)
+    streams, requests, count = settings.pick(STREAMS, 8), settings.pick(5, 2), settings.pick(3, 1)
     with running(SYNC) as servers:
         cases: dict[str, Callable[[], float]] = {}
         for name, server in servers.items():
