@@ -143,7 +143,7 @@ async def reading(detached: Detached, key: str, into: Read, after: str | None = 
         into.append((event.event, event.data))
 
 
-async def until(ready: Callable[[], bool], within: float = 5.0) -> None:
+async def until(ready: Callable[[], bool], within: float = 20.0) -> None:
     """Wait for what a thread is about to do."""
     async with asyncio.timeout(within):
         while not ready():  # noqa: ASYNC110 - a thread sets no event of ours

@@ -146,7 +146,7 @@ def test_fork_waits_for_threads_that_open_and_close_the_file(tmp_path: Path) -> 
         threads = [threading.Thread(target=work) for _ in range(3)]
         for thread in threads:
             thread.start()
-        for number in range(40):
+        for number in range(20):
             pid = os.fork()
             if pid == 0:
                 assert SQLiteLog(path).exists("a")
@@ -270,7 +270,7 @@ def test_process_that_is_killed_takes_nothing_with_it(tmp_path: Path) -> None:
     """
     program = PRELUDE.replace("{path!r}", repr(str(path)))
     command = [sys.executable, "-c", program + code.replace("\n        ", "\n")]
-    done = subprocess.run(command, capture_output=True, timeout=30, cwd=Path(__file__).parents[2], check=False)
+    done = subprocess.run(command, capture_output=True, timeout=50, cwd=Path(__file__).parents[2], check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert done.stdout.split()[-1] == b"500"
     log.append("a", b"after")

@@ -16,7 +16,7 @@ from streamkit.wsgi import _Response as WSGIResponse
 from tests.engine.fake_clock import settle
 
 T = TypeVar("T")
-LIMIT = 5
+LIMIT = 20
 """Seconds after which a test that waits has failed."""
 
 
