@@ -147,15 +147,13 @@ def cases(measured: Measured) -> list[Case]:
     """Return the restarts that are compared: of all workers at once, and of one of ten."""
     found, seen = measured.costs, measured.restart
     leaving = seen.gone / seen.clients * WORKER_CONNECTIONS
-    base = Storm(
-        WORKER_CONNECTIONS, leaving=leaving, down=leaving + STARTING, service=found.connect + MISSED * found.replay
-    )
     spread = RECONNECT[1] - RECONNECT[0]
-    killed = replace(base, retry=(BROWSER_RETRY, BROWSER_RETRY), leaving=0.0, down=STARTING)
-    finished = replace(base, retry=(BROWSER_RETRY, BROWSER_RETRY))
-    cut = replace(base, jitter=RECONNECT)
-    later = replace(base, retry=(10.0, 10.0), jitter=(0.0, spread))
-    chosen = replace(base, retry=RANDOM, jitter=(0.0, spread))
+    service = found.connect + MISSED * found.replay
+    cut = Storm(WORKER_CONNECTIONS, jitter=RECONNECT, leaving=leaving, down=leaving + STARTING, service=service)
+    finished = replace(cut, retry=(BROWSER_RETRY, BROWSER_RETRY), jitter=(0.0, 0.0))
+    killed = replace(finished, leaving=0.0, down=STARTING)
+    later = replace(cut, retry=(10.0, 10.0), jitter=(0.0, spread))
+    chosen = replace(later, retry=RANDOM)
 
     def one_of_ten(storm: Storm) -> Storm:
         return replace(storm, down=0.0, workers=9)
