@@ -28,6 +28,7 @@ class Costs:
         token: A token that a generator in the view yields.
         connect: A client that subscribes to a channel of its own, with a position of which nothing follows.
         shared_connect: The same, to a channel to which others of the process subscribe.
+        read: Reading the log for one client that has missed something, besides the events.
         replay: An event that a client has missed, read from the log and sent.
         probe: Having a silent channel read once more.
         publish: Publishing an event, in the process that does.
@@ -37,6 +38,7 @@ class Costs:
         valkey_message: Of Valkey: handing it to one more process.
         valkey_probe: Of Valkey: a silent channel that is read once more.
         valkey_connect: Of Valkey: a channel of its own that a client subscribes to.
+        valkey_read: Of Valkey: being read for a client that has missed something, besides the events.
         valkey_replay: Of Valkey: an event that is read again.
         valkey_channel: Memory of Valkey for a channel with one event.
         valkey_event: The same for each further event of 200 bytes.
@@ -52,6 +54,7 @@ class Costs:
     token: float
     connect: float
     shared_connect: float
+    read: float
     replay: float
     probe: float
     publish: float
@@ -61,6 +64,7 @@ class Costs:
     valkey_message: float
     valkey_probe: float
     valkey_connect: float
+    valkey_read: float
     valkey_replay: float
     valkey_channel: float
     valkey_event: float

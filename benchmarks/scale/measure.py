@@ -109,8 +109,8 @@ def kernel_memory() -> int:
 
 def shared(bench: Bench) -> dict[str, float]:
     """Measure many clients of one channel: memory, connecting, deliveries."""
-    bench.publish("all")
-    warm, clients = [("/channel/all", None)] * 50, [("/channel/all", None)] * bench.clients
+    last = bench.publish("all")
+    warm, clients = [("/channel/all", None)] * 50, [("/channel/all", last)] * bench.clients
     with bench.worker() as server, Crowd(server.port) as crowd:
         crowd.grow(warm)
         memory_before, kernel_before = memory(server), kernel_memory()
@@ -189,22 +189,31 @@ def silent(bench: Bench) -> dict[str, float]:
     return {"keepalive": keepalive, "probe": statistics.median(worker), "valkey_probe": statistics.median(valkey)}
 
 
-def replayed(bench: Bench, missed: int = 100) -> dict[str, float]:
-    """Measure clients that come back to a worker which has nothing in memory, and have missed something."""
-    first = bench.publish("missed")
-    for _ in range(missed):
-        bench.publish("missed")
+def replayed(bench: Bench, many: int = 100) -> dict[str, float]:
+    """Measure clients that come back to a worker which has nothing in memory, and have missed one event, or many."""
     clients = bench.clients // 4
-    count = clients * missed
+    nothing, one, more = (_coming_back(bench, missed, clients) for missed in (0, 1, many))
+    found = {}
+    for name, place in (("", 0), ("valkey_", 1)):
+        found[f"{name}replay"] = (more[place] - one[place]) / (many - 1)
+        found[f"{name}read"] = one[place] - nothing[place] - found[f"{name}replay"]
+    return found
+
+
+def _coming_back(bench: Bench, missed: int, clients: int) -> Spent:
+    """Return what one client costs that has missed so many."""
+    channel = f"missed{missed}"
+    first = bench.publish(channel)
+    for _ in range(missed):
+        bench.publish(channel)
     with bench.worker() as server, Crowd(server.port) as crowd:
 
         def come_back() -> None:
-            begun = crowd.grow([("/channel/missed", first)] * clients)
-            crowd.read(60, events_in, count - events_in(begun))
+            begun = crowd.grow([(f"/channel/{channel}", first)] * clients)
+            crowd.read(60, events_in, clients * missed - events_in(begun))
 
-        crowd.grow([("/channel/missed", None)] * 10)
-        spent = bench.spent(server, come_back, count)
-    return {"replay": spent[0], "valkey_replay": spent[1]}
+        crowd.grow([(f"/channel/{channel}", None)] * 10)
+        return bench.spent(server, come_back, clients)
 
 
 def tokens(bench: Bench) -> dict[str, float]:

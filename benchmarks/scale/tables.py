@@ -48,7 +48,8 @@ def costs(measured: Measured) -> str:
                 ["a token that the view yields", "", _us(found.token), ""],
                 ["connect, many to one channel", "", _us(found.shared_connect), ""],
                 ["connect, a channel of its own", "", _us(found.connect), _us(found.valkey_connect)],
-                ["replay one event", "", _us(found.replay), _us(found.valkey_replay)],
+                ["read what a client has missed", "", _us(found.read), _us(found.valkey_read)],
+                ["… and for each event of it", "", _us(found.replay), _us(found.valkey_replay)],
                 ["look at a silent channel again (`probe`)", "", _us(found.probe), _us(found.valkey_probe)],
                 ["publish an event", "", _us(found.publish), _us(found.valkey_publish)],
                 ["a channel with one event, in Valkey", _kib(found.valkey_channel), "", ""],
@@ -104,7 +105,7 @@ def saturation(measured: Measured) -> str:
             for workers in (10, 100, 1_000)
         ],
         ["clients that come back, each to a channel of its own", _per_second(found.valkey_connect)],
-        ["events that are replayed", _per_second(found.valkey_replay)],
+        [f"the same, with {MISSED} events missed", _per_second(_return(found))],
         ["silent channels that are looked at again", _per_second(found.valkey_probe)],
         [f"so many silent channels with `probe={PROBE:g}`", f"{_two_digits(PROBE / found.valkey_probe):,}"],
         ["so many with `probe=600`", f"{_two_digits(600 / found.valkey_probe):,}"],
@@ -114,6 +115,11 @@ def saturation(measured: Measured) -> str:
 
 def _heard_by(found: Costs, workers: int) -> float:
     return found.valkey_publish + workers * found.valkey_message
+
+
+def _return(found: Costs) -> float:
+    """Return what a client costs Valkey that comes back and has missed something."""
+    return found.valkey_connect + found.valkey_read + MISSED * found.valkey_replay
 
 
 def _per_second(cost: float) -> str:
@@ -148,7 +154,7 @@ def cases(measured: Measured) -> list[Case]:
     found, seen = measured.costs, measured.restart
     leaving = seen.gone / seen.clients * WORKER_CONNECTIONS
     spread = RECONNECT[1] - RECONNECT[0]
-    service = found.connect + MISSED * found.replay
+    service = found.connect + found.read + MISSED * found.replay
     cut = Storm(WORKER_CONNECTIONS, jitter=RECONNECT, leaving=leaving, down=leaving + STARTING, service=service)
     finished = replace(cut, retry=(BROWSER_RETRY, BROWSER_RETRY), jitter=(0.0, 0.0))
     killed = replace(finished, leaving=0.0, down=STARTING)
@@ -193,7 +199,7 @@ def storms(measured: Measured) -> str:
 def valkey_storm(measured: Measured) -> str:
     """Show what all clients at once ask of Valkey, in cores."""
     found, rows = measured.costs, []
-    cost = found.valkey_connect + MISSED * found.valkey_replay
+    cost = _return(found)
     for clients in SIZES:
         windows = (RECONNECT[1] - RECONNECT[0], RANDOM[1] - RANDOM[0], 600.0)
         rows.append([f"{clients:,}", *(digits(clients * cost / window) for window in windows)])
@@ -209,7 +215,7 @@ def valkey_storm(measured: Measured) -> str:
 def simulated(measured: Measured) -> Outcome:
     """Return what the simulation makes of the restart that was measured."""
     seen, found = measured.restart, measured.costs
-    service = found.shared_connect + seen.missed * found.replay
+    service = found.shared_connect + found.read + seen.missed * found.replay
     return simulate(Storm(seen.clients, jitter=RECONNECT, leaving=seen.gone, down=seen.down, service=service))
 
 
