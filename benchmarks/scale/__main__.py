@@ -50,11 +50,11 @@ def kind_of_machine() -> str:
 def measured_now() -> Measured:
     """Measure everything."""
     from benchmarks.scale.measure import measure
-    from benchmarks.scale.restart import restart
+    from benchmarks.scale.restart import HOWS, restart
 
     versions = {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    return Measured(kind_of_machine(), today, versions, measure(), restart())
+    return Measured(kind_of_machine(), today, versions, measure(), [restart(how) for how in HOWS])
 
 
 def main() -> None:

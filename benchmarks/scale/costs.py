@@ -75,14 +75,18 @@ class Restart:
     """What was seen when one worker was restarted under its clients.
 
     Attributes:
+        how: What was done to it.
+        killed: Whether it had no time to end its streams, so that the clients were told nothing.
         clients: How many there were.
         gone: Seconds from the signal until the old worker had ended all its streams, and itself.
         down: Seconds from the signal until connections were taken again.
         missed: Events that were published meanwhile, to a client on average.
-        connects: Streams that began again in each tenth of a second after the signal.
+        connects: Clients that had their first event again, in each tenth of a second after the signal.
         refused: Connections that were refused.
     """
 
+    how: str
+    killed: bool
     clients: int
     gone: float
     down: float
@@ -99,7 +103,13 @@ class Measured:
     date: str
     versions: Mapping[str, str]
     costs: Costs
-    restart: Restart
+    restarts: Sequence[Restart]
+
+    @property
+    def leaving(self) -> float:
+        """Seconds in which a worker ends one stream, and gives its client leave."""
+        gentle = next(restart for restart in self.restarts if not restart.killed)
+        return gentle.gone / gentle.clients
 
 
 def load(path: Path = FILE) -> Measured:
@@ -115,9 +125,8 @@ def load(path: Path = FILE) -> Measured:
     for name, value in found["costs"].items():
         if not value > 0:
             raise ValueError(f"{path.name}: the cost {name} must be above zero, not {value!r}")
-    return Measured(
-        found["machine"], found["date"], found["versions"], Costs(**found["costs"]), Restart(**found["restart"])
-    )
+    restarts = [Restart(**restart) for restart in found["restarts"]]
+    return Measured(found["machine"], found["date"], found["versions"], Costs(**found["costs"]), restarts)
 
 
 def save(measured: Measured, path: Path = FILE) -> None:

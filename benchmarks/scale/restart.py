@@ -8,6 +8,7 @@ published all the while, so that each has missed some when it comes back, as its
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from dataclasses import dataclass, field
@@ -28,6 +29,22 @@ EVERY = 0.5
 """Seconds between two events that are published."""
 
 
+@dataclass(frozen=True)
+class How:
+    """What is done to the worker: by which signal it ends, and how many seconds later the next is started."""
+
+    name: str
+    signal: signal.Signals
+    pause: float = 0.0
+
+
+HOWS = (
+    How("SIGTERM", signal.SIGTERM),
+    How("SIGTERM, 2 s pause", signal.SIGTERM, pause=2.0),
+    How("SIGKILL", signal.SIGKILL),
+)
+
+
 @dataclass
 class Run:
     """What all clients share."""
@@ -45,6 +62,7 @@ class Client:
         self.run = run
         self.ready = asyncio.Event()
         self.back = asyncio.Event()
+        self.is_away = False
         self._last_id: str | None = None
         self._retry = BROWSER_RETRY
 
@@ -52,32 +70,37 @@ class Client:
         """Connect, read to the end, wait, again."""
         while True:
             try:
-                await self._connect()
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.run.port)
             except OSError:
                 self.run.refused += 1
+            else:
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # it is cut off by a kill
+                    await self._follow(reader, writer)
             await asyncio.sleep(self._retry)
 
-    async def _connect(self) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.run.port)
+    async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             writer.write(request("/channel/all", self._last_id))
             await reader.readuntil(b"\r\n\r\n")
-            if time.monotonic() > self.run.signalled:
-                self.run.begun.append(time.monotonic() - self.run.signalled)
-                self.back.set()
             await self._read(reader)
-        except asyncio.IncompleteReadError as exc:
-            raise ConnectionError("the stream was cut") from exc
         finally:
             writer.close()
+            self.is_away = time.monotonic() > self.run.signalled
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         decoder = EventDecoder()
-        while size := int(await reader.readline(), 16):
+        while size := int(await reader.readuntil(b"\r\n"), 16):
             for event in decoder.feed((await reader.readexactly(size + 2))[:-2]):
                 self._last_id = event.id or self._last_id
                 self.ready.set()
+                self._is_back()
         self._retry = self._retry if decoder.retry is None else decoder.retry / 1000
+
+    def _is_back(self) -> None:
+        """Note when the first event came after the restart: each client has missed one."""
+        if self.is_away and not self.back.is_set():
+            self.run.begun.append(time.monotonic() - self.run.signalled)
+            self.back.set()
 
 
 async def _publish(channels: Channels) -> None:
@@ -87,7 +110,7 @@ async def _publish(channels: Channels) -> None:
         await asyncio.sleep(EVERY)
 
 
-async def _run(worker: Server, environment: dict[str, str], channels: Channels, count: int) -> Restart:
+async def _run(how: How, worker: Server, environment: dict[str, str], channels: Channels, count: int) -> Restart:
     run = Run(worker.port)
     clients = [Client(run) for _ in range(count)]
     tasks = [asyncio.create_task(client.live()) for client in clients]
@@ -97,13 +120,15 @@ async def _run(worker: Server, environment: dict[str, str], channels: Channels, 
             for client in clients:
                 await client.ready.wait()
             run.refused, run.signalled = 0, time.monotonic()
-            worker.signal(signal.SIGTERM)
+            worker.signal(how.signal)
             gone = await asyncio.to_thread(worker.wait_until_gone, 30.0)
+            await asyncio.sleep(how.pause)
             new = await asyncio.to_thread(_next, worker.port, environment)
             down = time.monotonic() - run.signalled
             try:
                 for client in clients:
                     await client.back.wait()
+                refused = run.refused
             finally:
                 await asyncio.to_thread(new.stop)
     finally:
@@ -111,22 +136,24 @@ async def _run(worker: Server, environment: dict[str, str], channels: Channels, 
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     missed = sum(run.begun) / len(run.begun) / EVERY
-    return Restart(count, round(gone, 2), round(down, 2), round(missed, 1), tenths(run.begun), run.refused)
+    killed = how.signal is signal.SIGKILL
+    times = round(gone, 2), round(down, 2), round(missed, 1)
+    return Restart(how.name, killed, count, *times, tenths(run.begun), refused)
 
 
 def _next(port: int, environment: dict[str, str]) -> Server:
     return Server(SERVERS["uvicorn-httptools"], APP, environment=environment, port=port)
 
 
-def restart(count: int = 2_000) -> Restart:
-    """Restart a worker under so many clients; half a minute."""
+def restart(how: How, count: int = 2_000) -> Restart:
+    """Restart a worker under so many clients; a quarter of a minute."""
     raise_limit_of_files()
     with Valkey() as valkey:
         environment = {URL: valkey.url, KEEPALIVE: str(NEVER), PROBE: str(NEVER)}
         channels = Channels(RedisLog(valkey.url))
         worker = Server(SERVERS["uvicorn-httptools"], APP, environment=environment, port=free_port())
         try:
-            return asyncio.run(_run(worker, environment, channels, count))
+            return asyncio.run(_run(how, worker, environment, channels, count))
         finally:
             worker.stop()
             channels.close()

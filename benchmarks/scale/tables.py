@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.scale.costs import Costs, Measured
+from benchmarks.scale.costs import Costs, Measured, Restart
 from benchmarks.scale.plan import PROBE, PROFILES, SIZES, WORKER_CONNECTIONS, plan
 from benchmarks.scale.storm import BROWSER_RETRY, TENTH, Outcome, Storm, deviation, simulate, tenths
 from streamkit._engine.life import RECONNECT
@@ -151,8 +151,7 @@ RANDOM = (1.0, 60.0)
 
 def cases(measured: Measured) -> list[Case]:
     """Return the restarts that are compared: of all workers at once, and of one of ten."""
-    found, seen = measured.costs, measured.restart
-    leaving = seen.gone / seen.clients * WORKER_CONNECTIONS
+    found, leaving = measured.costs, measured.leaving * WORKER_CONNECTIONS
     spread = RECONNECT[1] - RECONNECT[0]
     service = found.connect + found.read + MISSED * found.replay
     cut = Storm(WORKER_CONNECTIONS, jitter=RECONNECT, leaving=leaving, down=leaving + STARTING, service=service)
@@ -212,28 +211,38 @@ def valkey_storm(measured: Measured) -> str:
 # -- against a real one ------------------------------------------------------------------------------------------
 
 
-def simulated(measured: Measured) -> Outcome:
-    """Return what the simulation makes of the restart that was measured."""
-    seen, found = measured.restart, measured.costs
+def simulated(measured: Measured, seen: Restart) -> Outcome:
+    """Return what the simulation makes of a restart that was measured."""
+    found = measured.costs
     service = found.shared_connect + found.read + seen.missed * found.replay
+    if seen.killed:
+        return simulate(Storm(seen.clients, retry=(BROWSER_RETRY, BROWSER_RETRY), down=seen.down, service=service))
     return simulate(Storm(seen.clients, jitter=RECONNECT, leaving=seen.gone, down=seen.down, service=service))
 
 
 def check(measured: Measured) -> str:
-    """Show the measured restart beside the simulated one."""
-    seen, outcome = measured.restart, simulated(measured)
-    ours = tenths(outcome.begun)
-    rows = [
-        ["busiest second", *(f"{_busiest(counts, 10):,}" for counts in (seen.connects, ours))],
-        ["busiest tenth of a second", *(f"{max(counts):,}" for counts in (seen.connects, ours))],
-        ["refused meanwhile", f"{seen.refused:,}", f"{outcome.refused:,}"],
-        *[
-            [f"back after {percent} %", *(f"{_reached(counts, percent):.1f} s" for counts in (seen.connects, ours))]
-            for percent in (10, 50, 90, 100)
-        ],
-        ["farthest apart, of all clients", "", f"{deviation(seen.connects, ours) * 100:.1f} %"],
+    """Show the measured restarts, each beside the simulated one."""
+    pairs = [(seen, simulated(measured, seen)) for seen in measured.restarts]
+    columns, rows = list[str](), list[list[str]]()
+    for seen, outcome in pairs:
+        columns += [f"{seen.how}: measured", "simulated"]
+        ours = tenths(outcome.begun)
+        both = (seen.connects, ours)
+        rows.append(
+            [
+                *(f"{_busiest(counts, 10):,}" for counts in both),
+                *(f"{count:,}" for count in (seen.refused, outcome.refused)),
+                *(f"{_reached(counts, percent):.1f} s" for percent in (10, 50, 90, 100) for counts in both),
+                "",
+                f"{deviation(seen.connects, ours) * 100:.1f} %",
+            ]
+        )
+    names = ["busiest second", "refused meanwhile", *(f"back after: {percent} %" for percent in (10, 50, 90, 100))]
+    lines = [
+        [name, *(cell for row in rows for cell in row[2 * place : 2 * place + 2])]
+        for place, name in enumerate([*names, "farthest apart, of all clients"])
     ]
-    return table([f"{seen.clients:,} clients, one worker", "measured", "simulated"], rows)
+    return table([f"{pairs[0][0].clients:,} clients", *columns], lines)
 
 
 def _busiest(counts: Sequence[int], width: int) -> int:

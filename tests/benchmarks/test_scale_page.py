@@ -60,8 +60,8 @@ def test_page_without_a_place_for_a_table_is_refused() -> None:
 
 def test_simulation_has_every_client_of_the_measured_restart() -> None:
     """They are compared one by one, so none may be missing on either side."""
-    seen = load().restart
-    assert sum(seen.connects) == seen.clients == len(simulated(load()).begun)
+    for seen in load().restarts:
+        assert sum(seen.connects) == seen.clients == len(simulated(load(), seen).begun)
 
 
 def test_settings_that_the_page_calls_flat_are_and_those_it_warns_of_are_not() -> None:
