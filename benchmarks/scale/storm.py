@@ -70,8 +70,8 @@ class Outcome:
 
     @property
     def peak(self) -> float:
-        """Connections in a second, in the tenth of a second in which most came."""
-        return max(tenths(self.attempts)) / TENTH
+        """Connections in the second in which most came."""
+        return float(busiest(tenths(self.attempts)))
 
 
 def simulate(storm: Storm, seed: int = 1) -> Outcome:
@@ -108,6 +108,11 @@ def tenths(moments: Sequence[float]) -> list[int]:
     for moment in moments:
         counts[int(moment / TENTH + 1e-9)] += 1
     return counts
+
+
+def busiest(counts: Sequence[int]) -> int:
+    """Return the most that were counted in any ten tenths in a row."""
+    return max(sum(counts[start : start + 10]) for start in range(len(counts)))
 
 
 def deviation(one: Sequence[int], other: Sequence[int]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.scale.costs import Costs, Measured, Restart
 from benchmarks.scale.plan import PROBE, PROFILES, SIZES, WORKER_CONNECTIONS, plan
-from benchmarks.scale.storm import BROWSER_RETRY, TENTH, Outcome, Storm, deviation, simulate, tenths
+from benchmarks.scale.storm import BROWSER_RETRY, TENTH, Outcome, Storm, busiest, deviation, simulate, tenths
 from streamkit._engine.life import RECONNECT
 
 GIB, MICRO = 2**30, 1e-6
@@ -230,7 +230,7 @@ def check(measured: Measured) -> str:
         both = (seen.connects, ours)
         rows.append(
             [
-                *(f"{_busiest(counts, 10):,}" for counts in both),
+                *(f"{busiest(counts):,}" for counts in both),
                 *(f"{count:,}" for count in (seen.refused, outcome.refused)),
                 *(f"{_reached(counts, percent):.1f} s" for percent in (10, 50, 90, 100) for counts in both),
                 "",
@@ -243,10 +243,6 @@ def check(measured: Measured) -> str:
         for place, name in enumerate([*names, "farthest apart, of all clients"])
     ]
     return table([f"{pairs[0][0].clients:,} clients", *columns], lines)
-
-
-def _busiest(counts: Sequence[int], width: int) -> int:
-    return max(sum(counts[start : start + width]) for start in range(len(counts)))
 
 
 def _reached(counts: Sequence[int], percent: float) -> float:
