@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import psutil
 
-_SOURCES = "scenarios.py"
+_SOURCES = ("scenarios.py", "enduring.py")
 
 
 @dataclass(frozen=True)

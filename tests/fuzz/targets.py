@@ -1,0 +1,255 @@
+"""What reads bytes that a stranger has sent, and what must hold for any of them. One function for each, bytes in.
+
+hypothesis draws inputs in the suite, atheris looks for them in `make soak`; each function raises where something is
+not as it should be. The first bytes of an input say how the rest is cut into chunks: see `cut`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from streamkit import (
+    NDJSON,
+    DecodeError,
+    EncodeError,
+    Event,
+    EventDecoder,
+    EventStream,
+    EventTooLargeError,
+    Format,
+    JSONSeq,
+    JSONSeqDecoder,
+    NDJSONDecoder,
+    NotAcceptableError,
+    TextStream,
+)
+from streamkit._engine.boundary import EventBoundary, LineBoundary
+from streamkit.channels._entry import read_payload, write_payload
+from streamkit.channels._position import checksum, read_positions, text_of, vector_text
+from streamkit.headers import last_event_id_of
+from streamkit.negotiation import choose
+
+Kind = type[EventDecoder] | type[NDJSONDecoder] | type[JSONSeqDecoder]
+
+FORMATS: tuple[Format, ...] = (EventStream(), NDJSON(), JSONSeq(), TextStream())
+CHANNELS = {checksum(name): name for name in ("a", "b", "news/é")}
+LIMITS = (None, 4, 30, 200)
+
+_MARK = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One function, and the words from which inputs that get far are made."""
+
+    run: Callable[[bytes], None]
+    words: tuple[bytes, ...]
+
+
+def cut(data: bytes) -> tuple[list[bytes], int | None]:
+    """Return chunks and a limit.
+
+    An input has the number of cuts and which limit it is in its first byte, then the size of each chunk, then the rest.
+    """
+    first, count = data[:1], (data[0] & 15 if data else 0)
+    sizes, body = data[1 : 1 + count], data[1 + count :]
+    chunks, at = [], 0
+    for size in sizes:
+        chunks.append(body[at : at + size])
+        at += size
+    return [*chunks, body[at:]], LIMITS[first[0] >> 4 & 3] if first else None
+
+
+# -- decoders ----------------------------------------------------------------------------------------------------
+
+
+def _outcome(kind: Kind, chunks: Sequence[bytes], limit: int | None) -> list[Any]:
+    """Return what a decoder gives, and its faults, in order; going on behind each fault, as is documented."""
+    decoder: Any = kind(max_event_size=limit)
+    got: list[Any] = []
+    for call in [*(lambda c=chunk: decoder.feed(c) for chunk in chunks), decoder.close]:
+        may_have_more = _take(call, got)
+        while may_have_more:
+            may_have_more = _take(lambda: decoder.feed(b""), got)
+        if limit is not None:
+            held = len(decoder._rest) + len(decoder._held) + sum(map(len, decoder._lines))
+            assert held <= 2 * limit + 2, f"{held} bytes are held, with a limit of {limit}"
+    if kind is EventDecoder:
+        got.append((decoder.retry, decoder.last_event_id))
+    return got
+
+
+def _take(call: Callable[[], list[Any]], got: list[Any]) -> bool:
+    """Add what a call returns, or that it raised; tell whether something may stand behind that."""
+    before = len(got)
+    try:
+        got += call()
+    except EventTooLargeError:
+        if EventTooLargeError not in got:
+            got.append(EventTooLargeError)
+        return False
+    except DecodeError:
+        got.append(DecodeError)
+    return len(got) > before
+
+
+def _same_for_any_chunks(kind: Kind, data: bytes) -> tuple[bytes, list[Any]]:
+    chunks, limit = cut(data)
+    body = b"".join(chunks)
+    whole = _outcome(kind, [body], limit)
+    assert _outcome(kind, chunks, limit) == whole
+    assert _outcome(kind, [body[at : at + 1] for at in range(len(body))], limit) == whole
+    return body, whole if limit is None else _outcome(kind, [body], None)
+
+
+def events(data: bytes) -> None:
+    """Whatever comes in whatever chunks, the events are those that the standard says; written anew, they come again."""
+    body, (*got, ends) = _same_for_any_chunks(EventDecoder, data)
+    assert (got, ends) == _by_the_letter(body)
+    stream = EventStream()
+    again = EventDecoder().feed(b"".join(map(stream.encode, got)))
+    assert [(event.data, event.event) for event in again] == [(event.data, event.event) for event in got]
+
+
+def _by_the_letter(body: bytes) -> tuple[list[Event], tuple[int | None, str | None]]:
+    """Read an event stream, all at once, by the steps of WHATWG HTML, 9.2.5 and 9.2.6."""
+    lines = _LINE_END.split(body.removeprefix(_MARK))[:-1]
+    data, kind, buffer, retry, last = [], "", None, None, None
+    found: list[Event] = []
+    for line in lines:
+        name, _, value = line.decode(errors="replace").partition(":")
+        value = value.removeprefix(" ")
+        if not line:
+            last = buffer
+            text = "\n".join(data)
+            found += [Event(text, event=kind or None, id=last)] if data else []
+            data, kind = [], ""
+        elif name == "data":
+            data.append(value)
+        elif name == "event":
+            kind = value
+        elif name == "id" and "\0" not in value:
+            buffer = value
+        elif name == "retry" and re.fullmatch("[0-9]{1,19}", value):  # longer is no time that anybody meant
+            retry = int(value)
+    return found, (retry, last)
+
+
+def ndjson(data: bytes) -> None:
+    """Each line is a value or a fault, however the lines are cut, and a value that was written anew is the same."""
+    body, got = _same_for_any_chunks(NDJSONDecoder, data)
+    lines = [line for line in body.removeprefix(_MARK).split(b"\n") if line.strip(b" \t\r")]
+    assert len(got) == len(lines)
+    _written_anew(NDJSON(), NDJSONDecoder, got)
+
+
+def jsonseq(data: bytes) -> None:
+    """The same for records."""
+    _, got = _same_for_any_chunks(JSONSeqDecoder, data)
+    _written_anew(JSONSeq(), JSONSeqDecoder, got)
+
+
+def _written_anew(format: Format, kind: Kind, got: list[Any]) -> None:
+    values, frames = [], []
+    for value in got:
+        if value is not DecodeError:
+            with suppress(EncodeError):  # a lone surrogate, a number beyond a float: JSON knows them, and we send none
+                frames.append(format.encode(value))
+                values.append(value)
+    assert _outcome(kind, [b"".join(frames)], None) == values
+
+
+# -- positions, payloads, headers --------------------------------------------------------------------------------
+
+
+def positions(data: bytes) -> None:
+    """Whatever a client sends as its last event ID is a position that reads the same again, or none."""
+    header, _, query = data.partition(b"\n")
+    for sent in (header, header.decode("latin-1"), header.decode(errors="replace")):
+        text = last_event_id_of(sent, query)
+        found = None if text is None else read_positions(text, CHANNELS)
+        if found is not None:
+            assert found.keys() <= set(CHANNELS.values())
+            again = vector_text(text_of(checksum(name), position) for name, position in found.items())
+            assert read_positions(again, CHANNELS) == found
+
+
+def payloads(data: bytes) -> None:
+    """What a log holds is an event, or none that anybody has published; and an event forges no line in any format."""
+    with suppress(UnicodeDecodeError):
+        stored = write_payload(data.decode(), None)
+        assert read_payload(stored, "i").data == data.decode()
+    try:
+        event = read_payload(data, "i")
+        frames = [format.encode(event) for format in FORMATS]
+    except ValueError:
+        return
+    for frame, kind in zip(frames, (EventDecoder, NDJSONDecoder, JSONSeqDecoder), strict=False):
+        assert len(_outcome(kind, [frame], None)) == 1 + (kind is EventDecoder)
+    received = EventDecoder().feed(frames[0])[0]
+    assert (received.event, received.id) == (event.event or None, "i")
+
+
+def accept(data: bytes) -> None:
+    """Any Accept header takes a format or none, in any order of its ranges; what is no range changes nothing."""
+    text = data.decode("latin-1")
+    ranges = text.split(",")
+    chosen = [_chosen(", ".join(each)) for each in (ranges, ranges[::-1], [*ranges, "nonsense", "a/b/c;q=1"])]
+    assert chosen[0] == chosen[1] == chosen[2]
+    assert _chosen(text) == chosen[0]
+    assert not text.isascii() or _chosen(text.upper()) == chosen[0]
+
+
+def _chosen(text: str) -> Format | None:
+    try:
+        return choose(text, FORMATS)
+    except NotAcceptableError:
+        return None
+
+
+# -- foreign streams ---------------------------------------------------------------------------------------------
+
+
+def boundaries(data: bytes) -> None:
+    """Where a foreign stream is said to stand between two events, a filler there changes none; and so for lines."""
+    chunks, _ = cut(data)
+    body = b"".join(chunks)
+    plain, boundary, lines = EventDecoder().feed(body), EventBoundary(), LineBoundary()
+    single = EventBoundary()
+    sent = b""
+    for chunk in chunks:
+        at, line_end = boundary.feed(chunk), lines.feed(chunk)
+        for place in range(len(chunk)):
+            single.feed(chunk[place : place + 1])
+        sent += chunk
+        assert at == single.at
+        assert line_end == (not sent or sent.endswith((b"\n", b"\x1e")))
+        if at and (sent or not body.startswith(_MARK)):  # who waits for the first byte has no time for a filler
+            filled = EventDecoder()
+            assert filled.feed(sent) + filled.feed(b":\n") + filled.feed(body[len(sent) :]) == plain
+
+
+TARGETS = {
+    "events": Target(
+        events, (b"data", b"event", b"id", b"retry", b":", b" ", b"\r", b"\n", b"\r\n", b"\n\n", _MARK, b"7")
+    ),
+    "ndjson": Target(
+        ndjson, (b"{", b"}", b"[", b"]", b'"', b"\\ud800", b"1e999", b"NaN", b",", b":", b"\n", b"\r", b"-0")
+    ),
+    "jsonseq": Target(jsonseq, (b"\x1e", b"\n", b"{", b"}", b"[", b"]", b'"', b"1", b"null", b",", b":", b" ", b"\t")),
+    "positions": Target(
+        positions,
+        (*(key.encode() for key in CHANNELS), b".", b",", b"1", b"z", b"\n", b"last_event_id=", b"%2C", b"\xc2"),
+    ),
+    "payloads": Target(payloads, (b"t", b"j", b"\n", b"\r", b'"a"', b"{}", b"kind", b"\xff", b"data: x", b"[1,\n2]")),
+    "accept": Target(
+        accept,
+        (b"text/event-stream", b"application/x-ndjson", b"*/*", b"text/*", b";q=", b"0", b".", b"1", b",", b" ", b";"),
+    ),
+    "boundaries": Target(boundaries, (b"data: a", b":", b"\r", b"\n", b"\r\n", b"\n\n", b"id", b" ", b"\x1e", _MARK)),
+}
