@@ -2,7 +2,7 @@
 
 Two servers share a log. The steady one lives through the whole run, and what it holds while nobody is connected is
 compared from round to round. The other is restarted or killed all the time; its visitors go to the first. In the first
-round, the warm-up, it does not run at all: the steady one is then as full as it will ever be.
+round it does not run at all: the steady one is then as full as it will ever be.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Endured:
 
     Attributes:
         seed: It can be had again by it.
-        rests: What the steady server held after each round, the warm-up first.
+        rests: What the steady server held after each round.
         most: The most of it that there was at a time.
         counts: Of connections, of how they ended, of restarts.
         verdicts: One for each visitor.
@@ -220,7 +220,7 @@ def endure(stage: EnduranceStage, seed: int, *, visitors: int, rounds: int, seco
         stage: The servers.
         seed: Of the visitors.
         visitors: How many.
-        rounds: How many follow the warm-up.
+        rounds: How many, with those of the warm-up.
         seconds: How long each takes, without the rest after it.
 
     Raises:
@@ -235,7 +235,7 @@ def endure(stage: EnduranceStage, seed: int, *, visitors: int, rounds: int, seco
         with Publisher(stage.publisher_log, RATE, seed, burst=0) as publisher:
             found.rests.append(_round(stage, crowd, seconds, found))
             stage.begin_restarts()
-            for _ in range(rounds):
+            for _ in range(rounds - 1):
                 crowd.resume()
                 found.rests.append(_round(stage, crowd, seconds, found))
             crowd.resume()
@@ -259,10 +259,10 @@ def _round(stage: EnduranceStage, crowd: Visitors, seconds: float, found: Endure
         }
         found.most = {name: max(count, found.most.get(name, 0)) for name, count in now.items()}
     crowd.rest()
-    return _settled(stage.steady, found.rests[0] if found.rests else None)
+    return _settled(stage.steady, found.rests)
 
 
-def _settled(server: Server, warm: Resources | None) -> Resources:
+def _settled(server: Server, rests: Sequence[Resources]) -> Resources:
     """Return what the server holds once that stands still, and is no more than after the warm-up, or is late."""
     until = time.monotonic() + AT_REST
     before = server.side_door.resources()
@@ -270,7 +270,7 @@ def _settled(server: Server, warm: Resources | None) -> Resources:
         time.sleep(0.5)
         now = server.side_door.resources()
         still = all(getattr(now, name) == getattr(before, name) for name in COUNTS)
-        if (still and not excess(now, warm)) or time.monotonic() > until:
+        if (still and not excess(now, rests)) or time.monotonic() > until:
             return now
         before = now
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from tests.rig.resources import Resources
 
@@ -12,20 +13,30 @@ MOST_MEMORY = 1.05
 """Times the memory after the warm-up; what an allocator keeps apart, not what an application would leak by visits."""
 
 
-def growth(rests: Sequence[Resources]) -> list[str]:
-    """Name what there is more of in the last of the rests than in the first; generators, if there is any.
+WARM_UP = 2
+"""Rounds after which what is kept on purpose is there: pools of threads, connections to a log."""
 
-    The first is after the warm-up, which has been as great a crowd as any later one, so pools are as large as they get:
-    of threads, tasks and descriptors none may be added. Memory may be `MOST_MEMORY` times what it was.
+
+def growth(rests: Sequence[Resources]) -> list[str]:
+    """Name what there is more of in the last of the rests than after the warm-up; generators, if there is any.
+
+    The warm-up has had as great a crowd as there will be. Of threads, tasks and descriptors none may be added to it.
+    Memory may be `MOST_MEMORY` times what it was.
     """
-    warm, last = rests[0], rests[-1]
+    warm, last = warmed(rests), rests[-1]
     found = [name for name in COUNTS if getattr(last, name) > getattr(warm, name)]
     found += ["generators"] if last.generators else []
     found += ["rss"] if last.rss > warm.rss * MOST_MEMORY else []
     return [f"{name}: {[getattr(rest, name) for rest in rests]}" for name in found]
 
 
-def excess(now: Resources, warm: Resources | None) -> bool:
+def warmed(rests: Sequence[Resources]) -> Resources:
+    """Return the most of each that there was after a round of the warm-up."""
+    warm = rests[:WARM_UP]
+    return Resources(**{each.name: max(getattr(rest, each.name) for rest in warm) for each in fields(Resources)})
+
+
+def excess(now: Resources, rests: Sequence[Resources]) -> bool:
     """Tell whether what is held now may still be of clients that have just left."""
-    more = warm is not None and any(getattr(now, name) > getattr(warm, name) for name in COUNTS)
-    return more or now.generators > 0
+    warm = warmed(rests) if len(rests) >= WARM_UP else now
+    return now.generators > 0 or any(getattr(now, name) > getattr(warm, name) for name in COUNTS)

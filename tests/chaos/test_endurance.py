@@ -29,7 +29,7 @@ SERVED = {
 @pytest.mark.timeout(300)
 def test_a_minute_of_coming_and_going_leaves_nothing_behind(record_property: Record, tmp_path: Path) -> None:
     """Two thousand visitors lose nothing, and of nothing there is more than after the warm-up."""
-    _run(record_property, tmp_path, "asgi", rounds=3, seconds=12.0)
+    _run(record_property, tmp_path, "asgi", rounds=4, seconds=10.0)
 
 
 @pytest.mark.soak
@@ -39,7 +39,7 @@ def test_ten_minutes_of_coming_and_going_leave_nothing_behind(
     record_property: Record, tmp_path: Path, interface: str
 ) -> None:
     """The same for longer; also where each visitor has a thread."""
-    _run(record_property, tmp_path, interface, rounds=15, seconds=40.0)
+    _run(record_property, tmp_path, interface, rounds=14, seconds=40.0)
 
 
 def _run(record_property: Record, home: Path, interface: str, *, rounds: int, seconds: float) -> None:

@@ -34,6 +34,7 @@ from streamkit.headers import last_event_id_of
 from streamkit.negotiation import choose
 
 Kind = type[EventDecoder] | type[NDJSONDecoder] | type[JSONSeqDecoder]
+KINDS: tuple[Kind, ...] = (EventDecoder, NDJSONDecoder, JSONSeqDecoder)
 
 FORMATS: tuple[Format, ...] = (EventStream(), NDJSON(), JSONSeq(), TextStream())
 CHANNELS = {checksum(name): name for name in ("a", "b", "news/é")}
@@ -119,8 +120,9 @@ def events(data: bytes) -> None:
 def _by_the_letter(body: bytes) -> tuple[list[Event], tuple[int | None, str | None]]:
     """Read an event stream, all at once, by the steps of WHATWG HTML, 9.2.5 and 9.2.6."""
     lines = _LINE_END.split(body.removeprefix(_MARK))[:-1]
-    data, kind, buffer, retry, last = [], "", None, None, None
+    data: list[str] = []
     found: list[Event] = []
+    kind, buffer, retry, last = "", None, None, None
     for line in lines:
         name, _, value = line.decode(errors="replace").partition(":")
         value = value.removeprefix(" ")
@@ -189,7 +191,7 @@ def payloads(data: bytes) -> None:
         frames = [format.encode(event) for format in FORMATS]
     except ValueError:
         return
-    for frame, kind in zip(frames, (EventDecoder, NDJSONDecoder, JSONSeqDecoder), strict=False):
+    for frame, kind in zip(frames, KINDS, strict=False):
         assert len(_outcome(kind, [frame], None)) == 1 + (kind is EventDecoder)
     received = EventDecoder().feed(frames[0])[0]
     assert (received.event, received.id) == (event.event or None, "i")
@@ -244,7 +246,18 @@ TARGETS = {
     "jsonseq": Target(jsonseq, (b"\x1e", b"\n", b"{", b"}", b"[", b"]", b'"', b"1", b"null", b",", b":", b" ", b"\t")),
     "positions": Target(
         positions,
-        (*(key.encode() for key in CHANNELS), b".", b",", b"1", b"z", b"\n", b"last_event_id=", b"%2C", b"\xc2"),
+        (
+            *(key.encode() for key in CHANNELS),
+            b".1.7.z",
+            b".",
+            b",",
+            b"1",
+            b"z",
+            b"\n",
+            b"last_event_id=",
+            b"%2C",
+            b"\xc2",
+        ),
     ),
     "payloads": Target(payloads, (b"t", b"j", b"\n", b"\r", b'"a"', b"{}", b"kind", b"\xff", b"data: x", b"[1,\n2]")),
     "accept": Target(
