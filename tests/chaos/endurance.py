@@ -23,7 +23,7 @@ import psutil
 from tests.chaos.judge import Verdict
 from tests.chaos.listeners import Crowd, Manner
 from tests.chaos.publisher import Published, Publisher
-from tests.chaos.resting import COUNTS, excess, growth
+from tests.chaos.resting import MOST_MORE, excess, growth
 from tests.chaos.stage import Stage
 from tests.chaos.visitors import COUNT, COUNT_IN_THREAD, WAYS, Counting, Visitor
 from tests.rig.apps.numbers import NUMBERS
@@ -210,7 +210,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _shown(held: Resources) -> str:
-    return f"{held.threads} threads, {held.tasks} tasks, {held.fds} files, {held.rss >> 10} KiB"
+    return f"{held.threads} threads, {held.tasks} tasks, {held.fds} files, {held.rss >> 10} KiB, {held.blocks} blocks"
 
 
 def endure(stage: EnduranceStage, seed: int, *, visitors: int, rounds: int, seconds: float) -> Endured:
@@ -269,7 +269,7 @@ def _settled(server: Server, rests: Sequence[Resources]) -> Resources:
     while True:
         time.sleep(0.5)
         now = server.side_door.resources()
-        still = all(getattr(now, name) == getattr(before, name) for name in COUNTS)
+        still = all(getattr(now, name) == getattr(before, name) for name in MOST_MORE)
         if (still and not excess(now, rests)) or time.monotonic() > until:
             return now
         before = now

@@ -12,17 +12,24 @@ from tests.chaos.resting import excess, growth
 from tests.chaos.visitors import COUNT, Counting
 from tests.rig.resources import Resources
 
-WARM = Resources(threads=11, tasks=2, fds=30, rss=100 << 20, generators=0)
+WARM = Resources(threads=11, tasks=2, fds=30, rss=100 << 20, generators=0, blocks=100_000)
 
 
 def test_a_server_that_holds_what_it_held_has_not_grown() -> None:
-    """What there was more of in between, and less of in the end, is no growth; nor is a little memory."""
-    rests = [WARM, WARM, replace(WARM, fds=31, tasks=5), replace(WARM, threads=6, rss=(100 << 20) * 26 // 25)]
+    """What there was more of in between, and less of in the end, is no growth; nor are a pool and a little memory."""
+    rests = [
+        WARM,
+        WARM,
+        replace(WARM, fds=99, tasks=5),
+        replace(WARM, threads=16, fds=46, rss=104 << 20, blocks=102_000),
+    ]
     assert growth(rests) == []
 
 
-@pytest.mark.parametrize("more", [{"threads": 12}, {"tasks": 3}, {"fds": 31}, {"generators": 1}, {"rss": 106 << 20}])
-def test_one_more_of_anything_is_growth(more: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "more", [{"threads": 17}, {"tasks": 3}, {"fds": 47}, {"generators": 1}, {"rss": 106 << 20}, {"blocks": 102_001}]
+)
+def test_more_of_anything_is_growth(more: dict[str, int]) -> None:
     """Each is named, with what it was after each round."""
     ((name, value),) = more.items()
     grown = replace(WARM, **more)
@@ -30,10 +37,10 @@ def test_one_more_of_anything_is_growth(more: dict[str, int]) -> None:
 
 
 def test_what_is_there_after_the_second_round_is_kept_on_purpose() -> None:
-    """A connection that was needed for the first time then is no growth; one more in the third round is."""
-    more = replace(WARM, fds=32)
+    """A task that was needed for the first time then is no growth; one more in the third round is."""
+    more = replace(WARM, tasks=4)
     assert growth([WARM, more, more]) == []
-    assert growth([WARM, more, replace(WARM, fds=33)]) == ["fds: [30, 32, 33]"]
+    assert growth([WARM, more, replace(WARM, tasks=5)]) == ["tasks: [2, 4, 5]"]
 
 
 def test_what_clients_that_left_still_hold_is_waited_for() -> None:
