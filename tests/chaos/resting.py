@@ -15,7 +15,7 @@ MOST_MEMORY = 1.05
 """Times the memory after the warm-up: much of that is free again, and a small leak would go there at first."""
 
 MOST_BLOCKS = 1.02
-"""Times the blocks after the warm-up. They are counted exactly: of 135,000 they differed by 0.3 % between six rounds."""
+"""Times the blocks after the warm-up. They are counted exactly: between six rounds 135,000 differed by 0.3 %."""
 
 WARM_UP = 2
 """Rounds after which what is kept on purpose is there: pools of threads, connections to a log."""

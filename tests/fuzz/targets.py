@@ -46,10 +46,11 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 @dataclass(frozen=True)
 class Target:
-    """One function, and the words from which inputs that get far are made."""
+    """One function, the words from which inputs that get far are made, and whether it cuts them into chunks."""
 
     run: Callable[[bytes], None]
     words: tuple[bytes, ...]
+    is_cut: bool = False
 
 
 def cut(data: bytes) -> tuple[list[bytes], int | None]:
@@ -151,8 +152,12 @@ def ndjson(data: bytes) -> None:
 
 
 def jsonseq(data: bytes) -> None:
-    """The same for records."""
-    _, got = _same_for_any_chunks(JSONSeqDecoder, data)
+    """The same for records: none is more than one value, and what is whole, in one line, is one."""
+    body, got = _same_for_any_chunks(JSONSeqDecoder, data)
+    records = body.split(b"\x1e")[1:]
+    whole = [_outcome(NDJSONDecoder, [record], None) for record in records if record.find(b"\n") == len(record) - 1]
+    values = [value for value in got if value is not DecodeError]
+    assert len(records) >= len(values) >= len([one for one in whole if one not in ([], [DecodeError])])
     _written_anew(JSONSeq(), JSONSeqDecoder, got)
 
 
@@ -177,6 +182,7 @@ def positions(data: bytes) -> None:
         found = None if text is None else read_positions(text, CHANNELS)
         if found is not None:
             assert found.keys() <= set(CHANNELS.values())
+            assert re.fullmatch("[0-9a-z.,]+", str(text), re.ASCII)
             again = vector_text(text_of(checksum(name), position) for name, position in found.items())
             assert read_positions(again, CHANNELS) == found
 
@@ -233,36 +239,98 @@ def boundaries(data: bytes) -> None:
         assert line_end == (not sent or sent.endswith((b"\n", b"\x1e")))
         if at and (sent or not body.startswith(_MARK)):  # who waits for the first byte has no time for a filler
             filled = EventDecoder()
-            assert filled.feed(sent) + filled.feed(b":\n") + filled.feed(body[len(sent) :]) == plain
+            before, between = filled.feed(sent), filled.feed(b":\ndata: between\n\n")
+            assert [(event.data, event.event) for event in between] == [("between", None)]
+            assert before + filled.feed(body[len(sent) :]) == plain
 
+
+_EVENT_WORDS = (
+    *(b"data: a\n", b"data: b\r\n", b"data: c\r", b"data\n", b"event: kind\n", b"id: 7\r\n", b"id\n", b"retry: 1000\n"),
+    *(
+        b": comment\n",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\n\n",
+        b"data",
+        b"id: a\0\n",
+        b":",
+        b" ",
+        b"a",
+        _MARK,
+        b"\xc3\xa9",
+        b"\xff",
+    ),
+)
+_JSON_WORDS = (
+    *(
+        b"1",
+        b"-0",
+        b"1e999",
+        b"NaN",
+        b"null",
+        b'"a"',
+        b'"\\ud800"',
+        b'"\xc3\xa9"',
+        b'{"a": [1, 2]}',
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+    ),
+    *(b'"', b",", b":", b" ", b"\n", b"\r\n", b"\xff", _MARK),
+)
+_POSITION = next(iter(CHANNELS)).encode() + b".1z.70.2a"
 
 TARGETS = {
-    "events": Target(
-        events, (b"data", b"event", b"id", b"retry", b":", b" ", b"\r", b"\n", b"\r\n", b"\n\n", _MARK, b"7")
+    "events": Target(events, _EVENT_WORDS, is_cut=True),
+    "ndjson": Target(ndjson, (*_JSON_WORDS, b"1\n", b'{"a":\n'), is_cut=True),
+    "jsonseq": Target(
+        jsonseq,
+        (
+            *(b"\x1e", b"\x1e1\n", b"2\n", b'\x1e{"a":\n1}\n', b"\x1e12\x1e", b'"a"\x1e', b"null", b"1e999\n", b"\n"),
+            *(b"[", b"]", b"{", b"}", b'"', b",", b":", b" ", b"\xff", _MARK),
+        ),
+        is_cut=True,
     ),
-    "ndjson": Target(
-        ndjson, (b"{", b"}", b"[", b"]", b'"', b"\\ud800", b"1e999", b"NaN", b",", b":", b"\n", b"\r", b"-0")
-    ),
-    "jsonseq": Target(jsonseq, (b"\x1e", b"\n", b"{", b"}", b"[", b"]", b'"', b"1", b"null", b",", b":", b" ", b"\t")),
     "positions": Target(
         positions,
         (
+            _POSITION,
+            b",",
             *(key.encode() for key in CHANNELS),
             b".1.7.z",
             b".",
-            b",",
             b"1",
             b"z",
+            b"!",
             b"\n",
             b"last_event_id=",
-            b"%2C",
-            b"\xc2",
         ),
     ),
-    "payloads": Target(payloads, (b"t", b"j", b"\n", b"\r", b'"a"', b"{}", b"kind", b"\xff", b"data: x", b"[1,\n2]")),
+    "payloads": Target(
+        payloads, (b"t", b"j", b"\n", b"\r", b"a", b'"a"', b"{}", b"tkind", b"jkind", b"\xff", b"data: x", b"[1,\n2]")
+    ),
     "accept": Target(
         accept,
-        (b"text/event-stream", b"application/x-ndjson", b"*/*", b"text/*", b";q=", b"0", b".", b"1", b",", b" ", b";"),
+        (
+            *(b"text/event-stream", b"application/x-ndjson", b"application/json-seq", b"text/plain", b"*/*", b"text/*"),
+            *(
+                b";q=1",
+                b";q=0",
+                b";q=0.5",
+                b";q=0.25",
+                b";q=",
+                b";charset=x",
+                b",",
+                b", ",
+                b"*/*;q=0,",
+                b"*/*;q=1,",
+                b" ",
+                b"9",
+                b".",
+            ),
+        ),
     ),
-    "boundaries": Target(boundaries, (b"data: a", b":", b"\r", b"\n", b"\r\n", b"\n\n", b"id", b" ", b"\x1e", _MARK)),
+    "boundaries": Target(boundaries, _EVENT_WORDS, is_cut=True),
 }

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.targets import TARGETS, cut
-
-# Inputs that once broke one of them, or that are at the edge of what one of them takes.
-KNOWN: list[tuple[str, bytes]] = []
+from tests.fuzz.targets import LIMITS, TARGETS, cut
 
 
 def test_cuts_keep_every_byte_and_their_order() -> None:
@@ -20,9 +17,14 @@ def test_cuts_keep_every_byte_and_their_order() -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_any_bytes_are_read_as_documented(name: str, data: st.DataObject) -> None:
-    """Bytes, and words of the format in any order with a few bytes between."""
+    """Words of the format in any order, with other bytes between, in any chunks and under any limit."""
     target = TARGETS[name]
-    words = st.lists(st.sampled_from(target.words) | st.binary(max_size=2), max_size=30).map(b"".join)
-    target.run(data.draw(st.binary(max_size=12)) + data.draw(words))
+    word = st.sampled_from(target.words * 3 + tuple(bytes([byte]) for byte in range(0, 256, 5)))
+    words = data.draw(st.lists(word, max_size=20))
+    sizes = data.draw(st.lists(st.integers(0, 12), max_size=15)) if target.is_cut else []
+    limit = data.draw(st.sampled_from(range(len(LIMITS)))) if target.is_cut else 0
+    head = bytes([len(sizes) | limit << 4, *sizes]) if target.is_cut else b""
+    target.run(head + b"".join(words))
