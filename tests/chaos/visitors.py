@@ -24,7 +24,13 @@ from tests.chaos.publisher import Published
 from tests.rig.apps.numbers import NUMBERS
 
 STAY = (1.0, 12.0)
-"""Seconds until a visit ends."""
+"""Seconds from the first bytes of an answer until a visit ends."""
+
+EARLY, EARLY_CHANCE = 0.5, 0.1
+"""Some leave within so many seconds, often before there is an answer."""
+
+NO_ANSWER = 30.0
+"""Seconds after which nobody waits for one any more; far longer than a server takes unless others have its cores."""
 
 SILENT_FOR = 8.0
 """Seconds that a silent connection is kept; more than twice what the server waits for a reader that takes nothing."""
@@ -128,7 +134,7 @@ class _Visit(Connection):
         super().__init__(visitor)
         self._visitor = visitor
         self._is_slow = isinstance(visitor, Counting)
-        self._is_silent = False
+        self._is_silent = self._is_early = self._has_answer = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -137,16 +143,21 @@ class _Visit(Connection):
             self._socket(transport).setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         super().connection_made(transport)
         self._visitor.held.append(self)
-        dice = self._visitor.dice
         if self._visitor.is_resting:
             self.end("closed")
         else:
-            self._later(dice.uniform(*STAY), dice.choice(WAYS))
+            dice = self._visitor.dice
+            self._is_early = dice.random() < EARLY_CHANCE
+            self._later(dice.uniform(0.0, EARLY) if self._is_early else NO_ANSWER, dice.choice(WAYS))
 
     def data_received(self, data: bytes) -> None:
         """Read, and read on later where it is slow."""
         if self._is_silent:
             return
+        if not (self._has_answer or self._is_early or self._visitor.is_resting):
+            dice = self._visitor.dice
+            self._later(dice.uniform(*STAY), dice.choice(WAYS))
+        self._has_answer = True
         super().data_received(data)
         transport = self._transport
         if self._is_slow and transport is not None and not transport.is_closing():
