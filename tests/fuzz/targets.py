@@ -31,6 +31,8 @@ from streamkit._engine.boundary import EventBoundary, LineBoundary
 from streamkit.channels._entry import read_payload, write_payload
 from streamkit.channels._position import checksum, read_positions, text_of, vector_text
 from streamkit.headers import last_event_id_of
+from streamkit.llm._relay import Relayed
+from streamkit.llm._upstream import UpstreamError
 from streamkit.negotiation import choose
 
 Kind = type[EventDecoder] | type[NDJSONDecoder] | type[JSONSeqDecoder]
@@ -244,6 +246,19 @@ def boundaries(data: bytes) -> None:
             assert before + filled.feed(body[len(sent) :]) == plain
 
 
+def relayed(data: bytes) -> None:
+    """What another server sends in whatever chunks, a browser behind a relay gets as one before it, or it was cut."""
+    chunks, _ = cut(data)
+    direct, behind, stream, relay = EventDecoder(), EventDecoder(), EventStream(), Relayed(None, None, None)
+    wanted, got = [], []
+    for number, chunk in enumerate(chunks):
+        wanted += direct.feed(chunk)
+        got += behind.feed(b"".join(map(stream.encode, relay.feed(chunk, number))))
+    assert got == wanted
+    with suppress(UpstreamError):
+        assert not list(relay.end())
+
+
 _EVENT_WORDS = (
     *(b"data: a\n", b"data: b\r\n", b"data: c\r", b"data\n", b"event: kind\n", b"id: 7\r\n", b"id\n", b"retry: 1000\n"),
     *(
@@ -333,4 +348,5 @@ TARGETS = {
         ),
     ),
     "boundaries": Target(boundaries, _EVENT_WORDS, is_cut=True),
+    "relayed": Target(relayed, _EVENT_WORDS, is_cut=True),
 }
