@@ -73,6 +73,7 @@ clean:
 	.venv-bench/bin/python -m pip install --quiet --upgrade -e . --group bench
 	touch $@
 
+# For `make soak` alone.
 .venv/.fuzz: pyproject.toml | .venv/.stamp
 	$(PY) -m pip install --quiet --group fuzz
 	touch $@

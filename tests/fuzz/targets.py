@@ -7,7 +7,7 @@ not as it should be. The first bytes of an input say how the rest is cut into ch
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +16,8 @@ from streamkit import (
     NDJSON,
     DecodeError,
     EncodeError,
-    Event,
     EventDecoder,
     EventStream,
-    EventTooLargeError,
     Format,
     JSONSeq,
     JSONSeqDecoder,
@@ -34,16 +32,10 @@ from streamkit.headers import last_event_id_of
 from streamkit.llm._relay import Relayed
 from streamkit.llm._upstream import UpstreamError
 from streamkit.negotiation import choose
-
-Kind = type[EventDecoder] | type[NDJSONDecoder] | type[JSONSeqDecoder]
-KINDS: tuple[Kind, ...] = (EventDecoder, NDJSONDecoder, JSONSeqDecoder)
+from tests.fuzz.reading import KINDS, MARK, Kind, by_the_letter, cut, outcome, same_for_any_chunks
 
 FORMATS: tuple[Format, ...] = (EventStream(), NDJSON(), JSONSeq(), TextStream())
 CHANNELS = {checksum(name): name for name in ("a", "b", "news/é")}
-LIMITS = (None, 4, 30, 200)
-
-_MARK = b"\xef\xbb\xbf"
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -55,109 +47,31 @@ class Target:
     is_cut: bool = False
 
 
-def cut(data: bytes) -> tuple[list[bytes], int | None]:
-    """Return chunks and a limit.
-
-    An input has the number of cuts and which limit it is in its first byte, then the size of each chunk, then the rest.
-    """
-    first, count = data[:1], (data[0] & 15 if data else 0)
-    sizes, body = data[1 : 1 + count], data[1 + count :]
-    chunks, at = [], 0
-    for size in sizes:
-        chunks.append(body[at : at + size])
-        at += size
-    return [*chunks, body[at:]], LIMITS[first[0] >> 4 & 3] if first else None
-
-
 # -- decoders ----------------------------------------------------------------------------------------------------
-
-
-def _outcome(kind: Kind, chunks: Sequence[bytes], limit: int | None) -> list[Any]:
-    """Return what a decoder gives, and its faults, in order; going on behind each fault, as is documented."""
-    decoder: Any = kind(max_event_size=limit)
-    got: list[Any] = []
-    for call in [*(lambda c=chunk: decoder.feed(c) for chunk in chunks), decoder.close]:
-        may_have_more = _take(call, got)
-        while may_have_more:
-            may_have_more = _take(lambda: decoder.feed(b""), got)
-        if limit is not None:
-            held = len(decoder._rest) + len(decoder._held) + sum(map(len, decoder._lines))
-            assert held <= 2 * limit + 2, f"{held} bytes are held, with a limit of {limit}"
-    if kind is EventDecoder:
-        got.append((decoder.retry, decoder.last_event_id))
-    return got
-
-
-def _take(call: Callable[[], list[Any]], got: list[Any]) -> bool:
-    """Add what a call returns, or that it raised; tell whether something may stand behind that."""
-    before = len(got)
-    try:
-        got += call()
-    except EventTooLargeError:
-        if EventTooLargeError not in got:
-            got.append(EventTooLargeError)
-        return False
-    except DecodeError:
-        got.append(DecodeError)
-    return len(got) > before
-
-
-def _same_for_any_chunks(kind: Kind, data: bytes) -> tuple[bytes, list[Any]]:
-    chunks, limit = cut(data)
-    body = b"".join(chunks)
-    whole = _outcome(kind, [body], limit)
-    assert _outcome(kind, chunks, limit) == whole
-    assert _outcome(kind, [body[at : at + 1] for at in range(len(body))], limit) == whole
-    return body, whole if limit is None else _outcome(kind, [body], None)
 
 
 def events(data: bytes) -> None:
     """Whatever comes in whatever chunks, the events are those that the standard says; written anew, they come again."""
-    body, (*got, ends) = _same_for_any_chunks(EventDecoder, data)
-    assert (got, ends) == _by_the_letter(body)
+    body, (*got, ends) = same_for_any_chunks(EventDecoder, data)
+    assert (got, ends) == by_the_letter(body)
     stream = EventStream()
     again = EventDecoder().feed(b"".join(map(stream.encode, got)))
     assert [(event.data, event.event) for event in again] == [(event.data, event.event) for event in got]
 
 
-def _by_the_letter(body: bytes) -> tuple[list[Event], tuple[int | None, str | None]]:
-    """Read an event stream, all at once, by the steps of WHATWG HTML, 9.2.5 and 9.2.6."""
-    lines = _LINE_END.split(body.removeprefix(_MARK))[:-1]
-    data: list[str] = []
-    found: list[Event] = []
-    kind, buffer, retry, last = "", None, None, None
-    for line in lines:
-        name, _, value = line.decode(errors="replace").partition(":")
-        value = value.removeprefix(" ")
-        if not line:
-            last = buffer
-            text = "\n".join(data)
-            found += [Event(text, event=kind or None, id=last)] if data else []
-            data, kind = [], ""
-        elif name == "data":
-            data.append(value)
-        elif name == "event":
-            kind = value
-        elif name == "id" and "\0" not in value:
-            buffer = value
-        elif name == "retry" and re.fullmatch("[0-9]{1,19}", value):  # longer is no time that anybody meant
-            retry = int(value)
-    return found, (retry, last)
-
-
 def ndjson(data: bytes) -> None:
     """Each line is a value or a fault, however the lines are cut, and a value that was written anew is the same."""
-    body, got = _same_for_any_chunks(NDJSONDecoder, data)
-    lines = [line for line in body.removeprefix(_MARK).split(b"\n") if line.strip(b" \t\r")]
+    body, got = same_for_any_chunks(NDJSONDecoder, data)
+    lines = [line for line in body.removeprefix(MARK).split(b"\n") if line.strip(b" \t\r")]
     assert len(got) == len(lines)
     _written_anew(NDJSON(), NDJSONDecoder, got)
 
 
 def jsonseq(data: bytes) -> None:
     """The same for records: none is more than one value, and what is whole, in one line, is one."""
-    body, got = _same_for_any_chunks(JSONSeqDecoder, data)
+    body, got = same_for_any_chunks(JSONSeqDecoder, data)
     records = body.split(b"\x1e")[1:]
-    whole = [_outcome(NDJSONDecoder, [record], None) for record in records if record.find(b"\n") == len(record) - 1]
+    whole = [outcome(NDJSONDecoder, [record], None) for record in records if record.find(b"\n") == len(record) - 1]
     values = [value for value in got if value is not DecodeError]
     assert len(records) >= len(values) >= len([one for one in whole if one not in ([], [DecodeError])])
     _written_anew(JSONSeq(), JSONSeqDecoder, got)
@@ -170,7 +84,7 @@ def _written_anew(format: Format, kind: Kind, got: list[Any]) -> None:
             with suppress(EncodeError):  # a lone surrogate, a number beyond a float: JSON knows them, and we send none
                 frames.append(format.encode(value))
                 values.append(value)
-    assert _outcome(kind, [b"".join(frames)], None) == values
+    assert outcome(kind, [b"".join(frames)], None) == values
 
 
 # -- positions, payloads, headers --------------------------------------------------------------------------------
@@ -200,7 +114,7 @@ def payloads(data: bytes) -> None:
     except ValueError:
         return
     for frame, kind in zip(frames, KINDS, strict=False):
-        assert len(_outcome(kind, [frame], None)) == 1 + (kind is EventDecoder)
+        assert len(outcome(kind, [frame], None)) == 1 + (kind is EventDecoder)
     received = EventDecoder().feed(frames[0])[0]
     assert (received.event, received.id) == (event.event or None, "i")
 
@@ -239,7 +153,7 @@ def boundaries(data: bytes) -> None:
         sent += chunk
         assert at == single.at
         assert line_end == (not sent or sent.endswith((b"\n", b"\x1e")))
-        if at and (sent or not body.startswith(_MARK)):  # who waits for the first byte has no time for a filler
+        if at and (sent or not body.startswith(MARK)):  # who waits for the first byte has no time for a filler
             filled = EventDecoder()
             before, between = filled.feed(sent), filled.feed(b":\ndata: between\n\n")
             assert [(event.data, event.event) for event in between] == [("between", None)]
@@ -272,7 +186,7 @@ _EVENT_WORDS = (
         b":",
         b" ",
         b"a",
-        _MARK,
+        MARK,
         b"\xc3\xa9",
         b"\xff",
     ),
@@ -293,7 +207,7 @@ _JSON_WORDS = (
         b"[",
         b"]",
     ),
-    *(b'"', b",", b":", b" ", b"\n", b"\r\n", b"\xff", _MARK),
+    *(b'"', b",", b":", b" ", b"\n", b"\r\n", b"\xff", MARK),
 )
 _POSITION = next(iter(CHANNELS)).encode() + b".1z.70.2a"
 
@@ -304,7 +218,7 @@ TARGETS = {
         jsonseq,
         (
             *(b"\x1e", b"\x1e1\n", b"2\n", b'\x1e{"a":\n1}\n', b"\x1e12\x1e", b'"a"\x1e', b"null", b"1e999\n", b"\n"),
-            *(b"[", b"]", b"{", b"}", b'"', b",", b":", b" ", b"\xff", _MARK),
+            *(b"[", b"]", b"{", b"}", b'"', b",", b":", b" ", b"\xff", MARK),
         ),
         is_cut=True,
     ),

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.targets import LIMITS, TARGETS, cut
+from tests.fuzz.reading import LIMITS, cut
+from tests.fuzz.targets import TARGETS
 
 
 def test_cuts_keep_every_byte_and_their_order() -> None:
