@@ -15,9 +15,10 @@ demo: .venv/.demo ## the chat example: prints a URL and a curl line
 test: .venv/.stamp ## the whole suite, with coverage data for `make coverage`
 	rm -f .coverage .coverage.*
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not chaos" --cov --cov-report=
-	$(PY) -m pytest -n 2 -m "chaos and not soak" tests/chaos
+	$(PY) -m pytest -n 2 -m "chaos and not soak" tests/chaos --ignore tests/chaos/test_endurance.py
+	$(PY) -m pytest -m "chaos and not soak" tests/chaos/test_endurance.py
 
-soak: .venv/.stamp ## streams opened and dropped by the thousand, servers and logs killed and restored; half an hour
+soak: .venv/.stamp .venv/.fuzz ## streams dropped by the thousand, servers and logs killed, inputs sought that break; an hour
 	$(PY) -m pytest -m soak
 
 bench: .venv-bench/.stamp ## measures against the peers, in their newest versions, and writes docs/performance.md; half an hour
@@ -70,4 +71,9 @@ clean:
 
 .venv-bench/.stamp: pyproject.toml | .venv-bench/bin/python
 	.venv-bench/bin/python -m pip install --quiet --upgrade -e . --group bench
+	touch $@
+
+# For `make soak` alone.
+.venv/.fuzz: pyproject.toml | .venv/.stamp
+	$(PY) -m pip install --quiet --group fuzz
 	touch $@

@@ -80,7 +80,11 @@ def write_payload(item: object, dumps: Dumps | None) -> bytes:
 
 
 def read_payload(payload: bytes, id: str) -> EncodedEvent:
-    """Return the event that was stored."""
+    """Return the event that was stored.
+
+    Raises:
+        ValueError: `write_payload` writes no such type; so may reading the event's data, if that is no such data.
+    """
     head, _, data = payload.partition(b"\n")
     return EncodedEvent(data, is_json=head[:1] == b"j", event=head[1:].decode() or None, id=id)
 

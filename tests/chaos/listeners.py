@@ -13,9 +13,9 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from streamkit import Event
 from streamkit.decode import EventDecoder
@@ -77,7 +77,7 @@ class Listener:
         self._port = port
         self._dice = dice
         self._ended = False
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
 
     def has(self, numbers: Mapping[str, int]) -> bool:
@@ -99,6 +99,8 @@ class Listener:
 
     def open(self) -> None:
         """Connect, now or as soon as it can be done; in the loop."""
+        if self._ended:
+            return
         self._task = asyncio.get_running_loop().create_task(self._open())
 
     async def _open(self) -> None:
@@ -110,8 +112,8 @@ class Listener:
             if self._connection is None:  # else that one comes to know that it was given up
                 self.come_back()
 
-    def _connect(self) -> _Connection:
-        self._connection = _Connection(self)
+    def _connect(self) -> Connection:
+        self._connection = Connection(self)
         return self._connection
 
     def request(self) -> bytes:
@@ -158,7 +160,7 @@ class Listener:
             self._task.cancel()
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One request, and its response."""
 
     def __init__(self, listener: Listener) -> None:
@@ -240,20 +242,20 @@ class Chunks:
         return True
 
 
-class Crowd:
-    """Listeners in a thread of their own; a context manager that ends them.
+Each = TypeVar("Each", bound=Listener)
 
-    Args:
-        port: Of 127.0.0.1.
-        count: How many.
-        seed: Of their dice.
-    """
 
-    def __init__(self, port: int, count: int, seed: int) -> None:
-        dice = random.Random(seed)
-        self.listeners = [
-            Listener(port, MANNERS[place % len(MANNERS)], random.Random(dice.random())) for place in range(count)
-        ]
+def in_all_manners(port: int, count: int, seed: int) -> list[Listener]:
+    """Return so many listeners, with dice of their own."""
+    dice = random.Random(seed)
+    return [Listener(port, MANNERS[place % len(MANNERS)], random.Random(dice.random())) for place in range(count)]
+
+
+class Crowd(Generic[Each]):
+    """Listeners in a thread of their own; a context manager that ends them."""
+
+    def __init__(self, listeners: Sequence[Each]) -> None:
+        self.listeners = listeners
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="chaos-crowd", daemon=True)
 
@@ -270,7 +272,7 @@ class Crowd:
         """Wait until each has come to these numbers of its channels."""
         self._wait(lambda listener: listener.has(numbers), within, f"have {numbers}")
 
-    def _wait(self, ready: Callable[[Listener], bool], within: float, what: str) -> None:
+    def _wait(self, ready: Callable[[Each], bool], within: float, what: str) -> None:
         until = time.monotonic() + within
         while behind := [listener for listener in self.listeners if not ready(listener)]:
             if time.monotonic() > until:

@@ -3,7 +3,7 @@
 It lives through everything that happens to the log, as a process must that is to notice a log that went back in time.
 Now and then it publishes as fast as it can for a while, which is more than all listeners can take at once.
 
-    python -m tests.chaos.publisher LOG RATE SEED
+    python -m tests.chaos.publisher LOG RATE SEED BURST
 
 For each line of its standard input it prints one of JSON: for each channel `last`, the last number so far, and the
 numbers of which some attempt had no answer, `unanswered`. At the end of the input it publishes one last number on each
@@ -33,6 +33,7 @@ SLOWER = 4
 """One of so many numbers goes to the second channel as well."""
 
 BURST = 200
+"""Numbers that come at once."""
 
 _PARENT = os.getppid()
 
@@ -68,12 +69,12 @@ def main() -> None:
     published = {NUMBERS: Published(), OTHERS: Published()}
     threading.Thread(target=_answer, args=(published, stop), daemon=True).start()
     numbers = published[NUMBERS]
-    due, burst = time.monotonic(), 0
+    due, burst, most = time.monotonic(), 0, int(sys.argv[4])
     while not stop.wait(max(0.0, due - time.monotonic())):
         numbers.publish(channels, NUMBERS)
         if numbers.last % SLOWER == 0:
             published[OTHERS].publish(channels, OTHERS)
-        burst = BURST if dice.random() < 1 / 1000 else burst - 1
+        burst = most if dice.random() < 1 / 1000 else burst - 1
         # What an outage kept back is not caught up with.
         due = max(due, time.monotonic() - 0.1) + (0 if burst > 0 else pause)
     for channel, each in published.items():
@@ -93,12 +94,19 @@ def _say(published: dict[str, Published]) -> None:
 
 
 class Publisher:
-    """The process, as the test holds it; a context manager that ends it."""
+    """The process, as the test holds it; a context manager that ends it.
 
-    def __init__(self, log: str, rate: float, seed: int) -> None:
+    Args:
+        log: As `open_log` takes it.
+        rate: Numbers a second.
+        seed: Of when a burst comes.
+        burst: How many numbers one has.
+    """
+
+    def __init__(self, log: str, rate: float, seed: int, burst: int = BURST) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.publisher", log, str(rate), str(seed)],
+            [sys.executable, "-m", "tests.chaos.publisher", log, str(rate), str(seed), str(burst)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

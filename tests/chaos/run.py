@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.chaos.judge import Verdict
-from tests.chaos.listeners import Crowd, Listener
+from tests.chaos.listeners import Crowd, Listener, in_all_manners
 from tests.chaos.publisher import Published, Publisher
 from tests.chaos.schedule import Fault, draw
 from tests.chaos.stage import Stage, Track
@@ -86,7 +86,7 @@ class Chaos:
         story: What happened when.
     """
 
-    def __init__(self, stage: Stage, crowd: Crowd, seed: int, *, seconds: float, faults: int) -> None:
+    def __init__(self, stage: Stage, crowd: Crowd[Listener], seed: int, *, seconds: float, faults: int) -> None:
         self.done: Counter[str] = Counter()
         self.story: list[tuple[float, str]] = []
         self._stage, self._crowd = stage, crowd
@@ -139,7 +139,7 @@ def run(stage: Stage, seed: int, *, seconds: float, faults: int) -> Figures:
         AssertionError: A process did not end, or a listener did not catch up, in time.
     """
     figures = Figures(seed)
-    with stage, Crowd(stage.port, LISTENERS, seed) as crowd:
+    with stage, Crowd(in_all_manners(stage.port, LISTENERS, seed)) as crowd:
         crowd.wait_until_placed(CATCH_UP)
         with Publisher(stage.publisher_log, RATE, seed) as publisher:
             stage.remember()

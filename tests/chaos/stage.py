@@ -10,7 +10,7 @@ import contextlib
 import random
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from tests.rig.apps.numbers import LOG
@@ -38,6 +38,7 @@ class Stage:
         servers: What can be done to them.
         disasters: What can be done to the log.
         rollbacks: How often the log was made to go back in time.
+        environment: More variables of the servers.
     """
 
     log: str
@@ -45,6 +46,7 @@ class Stage:
     port: int
     servers: Track
     disasters: Track
+    environment: Mapping[str, str] = {}
 
     def __init__(self, seed: int) -> None:
         # One for each track, so that neither depends on when the other draws.
@@ -59,7 +61,7 @@ class Stage:
 
     def serve(self, kind: ServerKind, app: str, port: int | None = None) -> Server:
         """Start a server."""
-        return Server(kind, app, environment={LOG: self.log, **_UNMEASURED}, port=port)
+        return Server(kind, app, environment={LOG: self.log, **_UNMEASURED, **self.environment}, port=port)
 
     def retire(self, server: Server) -> None:
         """Kill a server, and keep what it has logged."""

