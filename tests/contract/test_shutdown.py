@@ -142,7 +142,8 @@ def test_second_sigint_ends_uvicorn_at_once() -> None:
         server.wait_until_gone(BOUND)
         stream.read_to_end()
         assert stream.ending == "truncated"
-        assert [record["closed"] for record in server.journal()] == [1]
+        # Once, at least: whether what its `finally` awaits is cut short is a matter of when uvicorn looks.
+        assert [record["ended_by"] for record in server.journal()] == ["CancelledError"]
 
 
 @needs("gunicorn", "uvicorn")

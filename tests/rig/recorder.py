@@ -85,6 +85,9 @@ class Record:
     def _close(self) -> None:
         self.closed += 1
         self.closed_at = time.monotonic()
+        self._write()
+
+    def _write(self) -> None:
         if path := os.environ.get(JOURNAL):
             with open(path, "ab", buffering=0) as journal:  # one write per line: processes and threads share the file
                 journal.write(json.dumps(self.public()).encode() + b"\n")
@@ -117,7 +120,11 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.record._end(error)
-        await asyncio.sleep(0.01)
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:  # the server leaves without waiting
+            self.record._write()
+            raise
         self.record._close()
 
 
