@@ -114,6 +114,7 @@ def test_completions_of_each_framework_answer(kind: str, block: int) -> None:
     assert text_of(body) == ANSWER
 
 
+@pytest.mark.servers  # not that it starts one: openai is installed with them
 @needs("fastapi", "openai")
 def test_failure_is_told_as_the_page_says(above: Upstream) -> None:
     """Before the first token by a status, later in the words that the app has for it."""
@@ -129,6 +130,7 @@ def test_failure_is_told_as_the_page_says(above: Upstream) -> None:
     assert names["said"](ValueError()) is None
 
 
+@pytest.mark.servers  # not that it starts one: openai is installed with them
 @needs("fastapi", "openai")
 @pytest.mark.parametrize("block", ["view", "generator"])
 def test_stream_of_the_sdk_is_sent_on(above: Upstream, block: str) -> None:

@@ -33,7 +33,8 @@ def test_prompt_is_answered_to_an_end_that_is_said() -> None:
         assert_well_formed(events.raw)
 
 
-def test_reader_may_leave_in_the_middle() -> None:
+def test_reader_may_leave_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "PACE", 0.2)  # else the answer may be over by then
     with open_stream(client, "GET", ANSWER) as events:
         events.take(1)
         events.disconnect()

@@ -9,7 +9,7 @@ import pytest
 from tests.rig import node
 from tests.rig.requirements import needs
 
-pytestmark = [needs("node"), pytest.mark.xdist_group("node")]
+pytestmark = [pytest.mark.servers, needs("node"), pytest.mark.xdist_group("node")]
 
 
 def test_program_imports_packages_and_prints(tmp_path: Path) -> None:
