@@ -69,8 +69,10 @@ def begin(stamp: int, known: Position | None) -> Position:
 
 def fence(head: Position, known: Position, stamp: int) -> Entry:
     """Return the entry that begins a new epoch behind `head`, in a log that is behind what is `known`."""
-    later = max(stamp, known.tag + 1)
-    position = Position(max(later, head.epoch + 1, known.epoch + 1), head.offset + 1, max(later, head.tag + 1))
+    # Later than the head as well: within a millisecond stamps are random, and whoever knows the head must not take the
+    # new epoch for an older history.
+    later = max(stamp, known.tag + 1, head.tag + 1)
+    position = Position(max(later, head.epoch + 1, known.epoch + 1), head.offset + 1, later)
     return Entry(position, head.tag, None)
 
 

@@ -123,8 +123,8 @@ local function ready()
     return add(nil, math.max(stamp, after.epoch + 1, after.tag + 1), math.max(stamp, after.tag + 1))
   end
   if is_behind(head) then
-    local later = math.max(stamp, known.tag + 1)
-    return add(head, math.max(later, head.epoch + 1, known.epoch + 1), math.max(later, head.tag + 1), nil, head.s)
+    local later = math.max(stamp, known.tag + 1, head.tag + 1)
+    return add(head, math.max(later, head.epoch + 1, known.epoch + 1), later, nil, head.s)
   end
   return head
 end
