@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from benchmarks import (
     blocking,
@@ -24,8 +25,8 @@ from benchmarks import (
 from benchmarks.harness import Report, Settings, show
 from benchmarks.page import write
 
-BENCHMARKS: Sequence[tuple[Callable[[Settings], Report], Sequence[str]]] = [
-    (module.measure, module.COVERS)
+BENCHMARKS: Sequence[tuple[str, Callable[[Settings], Report], Sequence[str]]] = [
+    (f"python -m {module.__name__}", module.measure, module.COVERS)
     for module in (
         encode,
         burst,
@@ -47,8 +48,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="a second or two each, and nothing is written")
     settings, reports = Settings(quick=parser.parse_args().quick), []
-    for measure, keys in BENCHMARKS:
-        reports.append((report := measure(settings), keys))
+    for command, measure, keys in BENCHMARKS:
+        reports.append((report := replace(measure(settings), command=command), keys))
         show(report, keys)
     if not settings.quick:
         print(f"\nwritten: {write(reports).name}")

@@ -44,7 +44,10 @@ class Plot:
 
 @dataclass
 class Report:
-    """What one benchmark found: a table, the figures that targets bound, by their keys, and words and pictures."""
+    """What one benchmark found: a table, the figures that targets bound, by their keys, and words and pictures.
+
+    `command` is what measures the same again.
+    """
 
     title: str
     columns: Sequence[str]
@@ -52,6 +55,7 @@ class Report:
     figures: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     plots: list[Plot] = field(default_factory=list)
+    command: str = ""
 
 
 def rounds(cases: Mapping[str, Callable[[], T]], count: int) -> dict[str, list[T]]:

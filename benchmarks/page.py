@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.harness import Plot, Report, covered, verdicts
-from benchmarks.targets import TARGETS
+from benchmarks.reasons import REASONS
+from benchmarks.targets import TARGETS, Target
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -57,9 +58,10 @@ How it is measured:
 
 def write(reports: Sequence[tuple[Report, Sequence[str]]], docs: Path = DOCS) -> Path:
     """Write `performance.md`, and draw its pictures into the folder `performance` beside it; return its path."""
-    parts = [INTRODUCTION, _machine(), "## What was asked for, and what was reached\n", _targets(reports)]
+    pairs = _in_order(reports)
+    parts = [INTRODUCTION, _machine(), "## What was asked for, and what was reached\n", _targets(pairs), _missed(pairs)]
     for report, _ in reports:
-        parts.append(f"## {report.title}\n\n{markdown(report.columns, report.rows)}\n")
+        parts.append(f"## {report.title}\n\n`{report.command}`\n\n{markdown(report.columns, report.rows)}\n")
         parts += [f"{note}\n" for note in report.notes]
         parts += [_picture(plot, docs / "performance") for plot in report.plots]
     page = docs / "performance.md"
@@ -79,10 +81,13 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (columns, rule, *rows))
 
 
-def _targets(reports: Sequence[tuple[Report, Sequence[str]]]) -> str:
+def _in_order(reports: Sequence[tuple[Report, Sequence[str]]]) -> list[tuple[Target, float]]:
     pairs = [pair for report, keys in reports for pair in covered(report.figures, keys)]
     order = {target.key: number for number, target in enumerate(TARGETS)}
-    pairs.sort(key=lambda pair: order[pair[0].key])
+    return sorted(pairs, key=lambda pair: order[pair[0].key])
+
+
+def _targets(pairs: Sequence[tuple[Target, float]]) -> str:
     rows, before = [], ""
     for (target, _), cells in zip(pairs, verdicts(pairs), strict=True):
         rows.append(["" if target.row == before else target.row, *cells])
@@ -90,6 +95,14 @@ def _targets(reports: Sequence[tuple[Report, Sequence[str]]]) -> str:
     met = sum(target.met(value) for target, value in pairs)
     table = markdown(["promise", "figure", "reached", "asked for", ""], rows)
     return f"{met} of {len(pairs)} are met.\n\n{table}\n"
+
+
+def _missed(pairs: Sequence[tuple[Target, float]]) -> str:
+    """Say of each target that was missed what stands in its way."""
+    missed = [target for target, value in pairs if not target.met(value)]
+    return "\n".join(
+        f"**{target.row}: {target.what}.** {REASONS.get(target.key, 'No reason is known yet.')}\n" for target in missed
+    )
 
 
 def _machine() -> str:

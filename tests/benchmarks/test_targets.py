@@ -4,9 +4,12 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.harness import Report
 from benchmarks.page import machine, versions_of, write
+from benchmarks.reasons import REASONS
 from benchmarks.targets import TARGETS
 
 PROMISES = {
@@ -28,7 +31,7 @@ PROMISES = {
 
 def test_every_target_is_measured_by_exactly_one_benchmark() -> None:
     """None is left out, none has two figures, and no benchmark claims one that there is not."""
-    measured = Counter(key for _, keys in BENCHMARKS for key in keys)
+    measured = Counter(key for _, _, keys in BENCHMARKS for key in keys)
     assert measured == Counter(target.key for target in TARGETS)
     assert set(measured.values()) == {1}
 
@@ -45,7 +48,7 @@ def test_page_names_the_machine_by_what_it_is() -> None:
 
 def test_page_shows_every_figure_beside_its_target(tmp_path: Path) -> None:
     """Promises in the order of the table, whatever order they were measured in, and how many are met."""
-    later = Report("Later", ["", "ns"], [["a", "1"]], {"event-peer": 1.25}, ["A note."])
+    later = Report("Later", ["", "ns"], [["a", "1"]], {"event-peer": 1.25}, ["A note."], command="python -m later")
     sooner = Report("Sooner", ["", "ns"], [["b", "2"]], {"token-floor": 2.0})
     text = write([(later, ["event-peer"]), (sooner, ["token-floor"])], tmp_path).read_text(encoding="utf-8")
     assert "1 of 2 are met." in text
@@ -55,7 +58,23 @@ def test_page_shows_every_figure_beside_its_target(tmp_path: Path) -> None:
         " not met |"
     )
     assert f"{met}\n{missed}" in text
-    assert "## Later\n\n|  | ns |\n| --- | ---: |\n| a | 1 |\n\nA note.\n" in text
+    assert "## Later\n\n`python -m later`\n\n|  | ns |\n| --- | ---: |\n| a | 1 |\n\nA note.\n" in text
+
+
+def test_page_says_why_a_target_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those alone that are missed; one whose reason nobody knows is not passed over."""
+    monkeypatch.setitem(REASONS, "event-peer", "Because.")
+    monkeypatch.setitem(REASONS, "token-floor", "Never shown.")
+    report = Report("Title", [], [], {"token-floor": 2.0, "event-peer": 1.25, "dict-peer": 1.0})
+    text = write([(report, ["token-floor", "event-peer", "dict-peer"])], tmp_path).read_text(encoding="utf-8")
+    assert "a full event, faster than the best peer.** Because.\n" in text
+    assert "a dict with orjson, faster than the best peer.** No reason is known yet.\n" in text
+    assert "Never shown." not in text
+
+
+def test_every_reason_belongs_to_a_target() -> None:
+    """A target that was renamed takes its reason along."""
+    assert set(REASONS) <= {target.key for target in TARGETS}
 
 
 def test_page_names_the_versions_of_what_is_installed() -> None:
