@@ -34,13 +34,15 @@ def connect(url: str, *, client: httpx.AsyncClient | None = None, **options: Unp
     Args:
         url: http or https; with a client of your own also what its `base_url` makes one of.
         client: Sends the requests and is left open; without, one is made and closed. Its read time-out is not used.
-        **options: `reconnection`: a `Reconnection`, or None for a stream that is read once.
-            `idle_timeout`: seconds without a byte, a keepalive among them, after which the connection counts as lost;
-            60, or None for never.
-            `last_event_id`: where to go on after.
-            `until`: the event type after which there is nothing more to read, or a function that is given each item.
-            `max_event_size`: bytes that one event or line may have; 1 MiB, or None for no limit.
-            `method`, `headers`, `params`, `json`, `content`, `data`, `auth`: as in `httpx.request`.
+
+    Keyword Args:
+        reconnection: A `Reconnection`, or None for a stream that is read once.
+        idle_timeout: Seconds without a byte, a keepalive among them, after which the connection counts as lost; 60, or
+            None for never.
+        last_event_id: Where to go on after.
+        until: The event type after which there is nothing more to read, or a function that is given each item.
+        max_event_size: Bytes that one event or line may have; 1 MiB, or None for no limit.
+        method: As in `httpx.request`, as are `headers`, `params`, `json`, `content`, `data` and `auth`.
 
     Raises:
         TypeError: There is no such option, or `content` cannot be sent twice.

@@ -54,7 +54,9 @@ class RedisLog(Log):
         prefix: What the names of all keys begin with; two apps on one server take two.
         probe: Seconds after which a channel of which nothing was heard is read again: within so many, subscribers
             learn that it was evicted or wiped, if nobody publishes. Never more than `max_age`.
-        max_events, max_bytes, max_age: See `Log`.
+        max_events: See `Log`.
+        max_bytes: See `Log`.
+        max_age: See `Log`.
         timeout: Seconds that one operation may take; half of it for connecting.
         now: Returns the time, in place of the server's; for tests.
         clock: What waits and probes go by; for tests.
