@@ -1,8 +1,8 @@
 """Build the documentation as a site in .cache/docs/site, strictly: any warning, broken link or anchor is a failure.
 
 The pages are laid out as the site has them: those of docs/, and beside them the changelog, the other papers of the
-repository's top and the examples with their code. A link to what the site lacks, a test say, becomes its text. Every page
-has a place in the navigation: one that matches no pattern of NAVIGATION fails the build; a pattern may match none.
+repository's top and the examples with their code. A link to what the site lacks, a test say, becomes its text. Every
+page has a place in the navigation: one that matches no pattern of NAVIGATION fails the build; a pattern may match none.
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ NAVIGATION = {
     ),
     "Explanation": (
         "explanation.md",
-        "design.md",
         "contract.md",
         "performance.md",
         "scale.md",
@@ -67,6 +66,8 @@ NAVIGATION = {
         "peer-defects.md",
         "security.md",
         "questions.md",
+        "design.md",
+        "decisions.md",
     ),
     "Reference": ("reference/README.md", "reference/streamkit.md", "reference/*.md"),
     "Project": ("changelog.md", "contributing.md", "security-policy.md"),
@@ -228,7 +229,9 @@ def main() -> int:
     tree = json.dumps(navigation(pages))  # which is YAML too
     (FOLDER / "mkdocs.yml").write_text(f"{settings}nav: {tree}\n", encoding="utf-8")
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
-    built = subprocess.run(command, cwd=FOLDER, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    built = subprocess.run(
+        command, cwd=FOLDER, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     # What griffe finds wrong in a docstring it only says.
     if built.returncode or "griffe:" in built.stdout:
         print(built.stdout)
