@@ -49,7 +49,20 @@ NAVIGATION = {
         "shutdown.md",
         "*.md",
     ),
-    "How to": ("how-to/*.md",),
+    "How to": (
+        "how-to/llm-chat.md",
+        "how-to/progress.md",
+        "how-to/notifications.md",
+        "how-to/exports.md",
+        "how-to/resume.md",
+        "how-to/topics.md",
+        "how-to/auth-and-cors.md",
+        "how-to/limits.md",
+        "how-to/*.md",
+        "how-to/deploying.md",
+        "how-to/shutting-down.md",
+        "how-to/metrics.md",
+    ),
     "Migrating": ("how-to/migrat*.md",),
     "Deploying": (
         "deploy/README.md",
@@ -69,7 +82,22 @@ NAVIGATION = {
         "design.md",
         "decisions.md",
     ),
-    "Reference": ("reference/README.md", "reference/streamkit.md", "reference/*.md"),
+    "Reference": (
+        "reference/README.md",
+        "reference/streamkit.md",
+        "reference/responses.md",
+        "reference/flask.md",
+        "reference/django.md",
+        "reference/fastapi.md",
+        "reference/starlette.md",
+        "reference/wsgi.md",
+        "reference/asgi.md",
+        "reference/errors.md",
+        "reference/channels*.md",
+        "reference/llm*.md",
+        "reference/*.md",
+        "reference/doctor.md",
+    ),
     "Project": ("changelog.md", "contributing.md", "security-policy.md"),
 }
 
@@ -80,6 +108,7 @@ PAPERS = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", 
 EXAMPLES = ("examples/README.md", "examples/*/README.md")
 
 _FENCED = re.compile(r"^ *(```+|~~~+).*?^ *\1 *$", re.DOTALL | re.MULTILINE)
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
 
 
@@ -90,7 +119,7 @@ def navigation(pages: list[str]) -> list[dict[str, list[str]]]:
         ValueError: A page has no place.
     """
     sections: dict[str, list[list[str]]] = {title: [[] for _ in patterns] for title, patterns in NAVIGATION.items()}
-    for page in sorted(pages):
+    for page in sorted(pages, key=lambda page: page.removesuffix(".md")):
         places = [
             (len(pattern), title, index)
             for title, patterns in NAVIGATION.items()
@@ -234,7 +263,7 @@ def main() -> int:
     )
     # What griffe finds wrong in a docstring it only says.
     if built.returncode or "griffe:" in built.stdout:
-        print(built.stdout)
+        print(_COLOUR.sub("", built.stdout))
         return 1
     site = FOLDER / "site"
     faults = [*broken(site), *unexplained(site)]
