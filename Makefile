@@ -7,7 +7,7 @@ PATHS := streamkit tests $(wildcard examples benchmarks .ci)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test soak bench docs lint types imports coverage check clean
+.PHONY: demo test soak bench lint types imports coverage check clean
 
 demo: .venv/.demo ## the chat example: prints a URL and a curl line
 	$(PY) examples/flask/app.py
@@ -22,9 +22,6 @@ soak: .venv/.stamp .venv/.fuzz ## streams dropped by the thousand, servers and l
 
 bench: .venv-bench/.stamp ## measures against the peers, in their newest versions, and writes docs/performance.md; half an hour
 	.venv-bench/bin/python -m benchmarks $(BENCH)
-
-docs: .venv-docs/.stamp ## the site of the documentation, in .cache/docs/site; any warning or broken link fails
-	.venv-docs/bin/python .ci/build_docs.py
 
 lint: .venv/.stamp
 	$(PY) -m ruff format --check $(PATHS)
@@ -43,10 +40,15 @@ coverage: .venv/.stamp ## reads what the last `make test` measured
 	$(PY) -m coverage json -q -o .cache/coverage.json
 	$(PY) .ci/check_coverage.py .cache/coverage.json
 
+.PHONY: docs
+docs: .venv-docs/.stamp ## the site of the documentation, in .cache/docs/site; any warning or broken link fails
+	.venv-docs/bin/python .ci/build_docs.py
+
 check: lint types imports test coverage
 
 clean:
-	rm -rf .venv .venv-bench .venv-docs .cache .coverage .coverage.*
+	rm -rf .venv .venv-bench .cache .coverage .coverage.*
+	rm -rf .venv-docs
 
 # Debian's Python comes without ensurepip: there the machine's own pip furnishes the environment.
 # pip 25.1 is the first that knows dependency groups.
@@ -75,6 +77,11 @@ clean:
 	.venv-bench/bin/python -m pip install --quiet --upgrade -e . --group bench
 	touch $@
 
+# For `make soak` alone.
+.venv/.fuzz: pyproject.toml | .venv/.stamp
+	$(PY) -m pip install --quiet --group fuzz
+	touch $@
+
 # The generator of the site reads streamkit and never imports it: nothing else is installed beside it.
 .venv-docs/bin/python:
 	$(PYTHON) -m venv .venv-docs || { $(PYTHON) -m venv --clear --without-pip .venv-docs \
@@ -83,9 +90,4 @@ clean:
 
 .venv-docs/.stamp: pyproject.toml | .venv-docs/bin/python
 	.venv-docs/bin/python -m pip install --quiet --group docs
-	touch $@
-
-# For `make soak` alone.
-.venv/.fuzz: pyproject.toml | .venv/.stamp
-	$(PY) -m pip install --quiet --group fuzz
 	touch $@
