@@ -47,8 +47,7 @@ docs: .venv-docs/.stamp ## the site of the documentation, in .cache/docs/site; a
 check: lint types imports test coverage
 
 clean:
-	rm -rf .venv .venv-bench .cache .coverage .coverage.*
-	rm -rf .venv-docs
+	rm -rf .venv .venv-bench .venv-docs .cache .coverage .coverage.*
 
 # Debian's Python comes without ensurepip: there the machine's own pip furnishes the environment.
 # pip 25.1 is the first that knows dependency groups.
