@@ -54,19 +54,12 @@ class _Response(StreamOptions):
         status: The status code.
         headers: The user's headers; they win over ours, except those that frame the body, which the server owns.
         request: The WSGI environ, where the response is built before it is called; not needed.
-
-    Keyword Args:
         format: Turns an item into a frame.
         policy: How the stream behaves while it runs.
         end: An item sent after the source has completed, and only then. A browser reconnects when a stream ends, so
             say `end=Event("", event="done")` and let the page close its EventSource on it.
         on_error: Given the exception that ends the source; the item it returns is sent last. Without it the connection
             is cut, so that no client takes half an answer for a whole one.
-        on_close: Called once when the stream has ended, with why ("completed", "disconnected", "slow_client", "error",
-            "drained", "max_age" or "closed") and its `StreamStats`. A plain function; what it raises is logged.
-        key: Whose stream it is, such as a user's id: what `close_streams` ends and `StreamLimit(per_key=…)` counts.
-        limit: A `StreamLimit` shared by the responses that count together; over it a request is refused by 503.
-        formats: What a `NegotiatedResponse` offers, in order of preference.
 
     Raises:
         TypeError: The content cannot be streamed, or an option is of the wrong kind.
