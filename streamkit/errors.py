@@ -1,19 +1,21 @@
 """Everything streamkit raises of its own accord; each carries what a caller needs in order to act.
 
-StreamkitError
-├── InvalidEventError    also a ValueError       an Event that must not be built
-├── EncodeError          also a ValueError       an item that has no bytes in the format
-├── DecodeError          also a ValueError       bytes that are not what the format promises
-│   └── EventTooLargeError                       an event or line over the decoder's limit
-├── NotAcceptableError   also a ValueError       the client takes none of the formats on offer
-├── StreamCutError       also a ConnectionResetError  a stream that had to end before it was whole
-├── PipeClosedError      also a BrokenPipeError  the client has left; stop producing
-├── TooManyStreamsError  also a RuntimeError     a limit on open streams is reached
-├── LogUnavailableError  also a ConnectionError  the log of a channel does not answer
-├── LogFullError         also a RuntimeError     a log is at its limit and may not drop what it holds
-├── SealedError          also a RuntimeError     a channel takes nothing more: its last entry said so
-├── UnknownStreamError   also a LookupError      no detached stream has this key
-└── InBandError          also a RuntimeError     a source that has failed, and what tells its client so
+    StreamkitError
+    ├── InvalidEventError    also a ValueError       an Event that must not be built
+    ├── EncodeError          also a ValueError       an item that has no bytes in the format
+    ├── DecodeError          also a ValueError       bytes that are not what the format promises
+    │   └── EventTooLargeError                       an event or line over the decoder's limit
+    ├── NotAcceptableError   also a ValueError       the client takes none of the formats on offer
+    ├── StreamCutError       also a ConnectionResetError  a stream that had to end before it was whole
+    ├── PipeClosedError      also a BrokenPipeError  the client has left; stop producing
+    ├── TooManyStreamsError  also a RuntimeError     a limit on open streams is reached
+    ├── LogUnavailableError  also a ConnectionError  the log of a channel does not answer
+    ├── LogFullError         also a RuntimeError     a log is at its limit and may not drop what it holds
+    ├── SealedError          also a RuntimeError     a channel takes nothing more: its last entry said so
+    ├── UnknownStreamError   also a LookupError      no detached stream has this key
+    └── InBandError          also a RuntimeError     a source that has failed, and what tells its client so
+
+Catch StreamkitError for all of them, or the built-in where your code knows that one already.
 """
 
 import errno

@@ -58,7 +58,7 @@ def test_cut_stream_looks_like_a_client_that_has_left() -> None:
 
 def test_tree_in_the_docstring_is_the_tree() -> None:
     """Each class under its parent, and beside the built-in that it also is."""
-    drawn = re.findall(r"^(?:[│ ]*[├└]── )?(\w+Error)\b(?: +also a (\w+))?", errors.__doc__ or "", re.MULTILINE)
+    drawn = re.findall(r"^ *(?:[│ ]*[├└]── )?(\w+Error)\b(?: +also a (\w+))?", errors.__doc__ or "", re.MULTILINE)
     classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
     assert {kind.__name__ for kind in classes} == {name for name, _ in drawn}
     builtins = {kind.__name__: [base.__name__ for base in kind.__bases__[1:]] for kind in classes}
