@@ -187,10 +187,13 @@ def _named_tests() -> list[str]:
 @pytest.mark.parametrize("name", sorted(set(_named_tests())))
 def test_every_test_named_on_the_page_exists(name: str) -> None:
     """A name in the table is a function of that file, and its parameters are some that it runs with."""
-    path, _, test = name.partition("::")
+    path, *classes, test = name.split("::")
     function, _, parameters = test.removesuffix("]").partition("[")
-    names = {node.name for node in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(node, ast.FunctionDef)}
-    assert function in names
+    scope: ast.AST = ast.parse((ROOT / path).read_text())
+    for wanted in (*classes, function):
+        inside = [node for node in ast.iter_child_nodes(scope) if getattr(node, "name", None) == wanted]
+        assert inside, wanted
+        scope = inside[0]
     columns = {f"{column.id}-{mode}" for column in COLUMNS for mode in MODES}
     columns |= {f"django-{interface}-{mode}" for interface in ("asgi", "wsgi") for mode in MODES}
     assert not parameters or parameters in columns
