@@ -6,19 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from streamkit import EncodeError, Event, EventStream, InvalidEventError
-from streamkit.testing import open_stream
-from tests.how_to.migration import arguments, events, public, shown, unnamed
-from tests.test_how_to import blocks_of, run
-
-pytest.importorskip("sse_starlette")  # of the group test; foreign suites install it too
-
 import sse_starlette
 from sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEvent
 from sse_starlette.event import ensure_bytes
 from sse_starlette.sse import AppStatus
 from starlette.responses import Response
+
+from streamkit import EncodeError, Event, EventStream, InvalidEventError
+from streamkit.testing import open_stream
+from tests.how_to.migration import arguments, events, public, shown, unnamed
+from tests.test_how_to import blocks_of, run
 
 PAGE = "migrating-from-sse-starlette.md"
 (MIDDLEWARE,) = blocks_of(PAGE, "First the middleware")
