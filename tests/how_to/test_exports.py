@@ -143,7 +143,8 @@ import os, sys, tracemalloc
 sys.path.insert(0, os.getcwd())
 from django.conf import settings
 settings.configure(
-    ALLOWED_HOSTS=["*"], INSTALLED_APPS=["orders"], ROOT_URLCONF="urls", DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+    ALLOWED_HOSTS=["*"], INSTALLED_APPS=["orders"], ROOT_URLCONF="urls",
+    DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.db"}},
 )
 import django
@@ -188,6 +189,8 @@ def test_fifth_export_at_a_time_is_refused() -> None:
 @needs("flask", "httpx", "node", "curl")
 def test_each_reader_adds_up_all_rows_and_notices_a_cut(shop: Path) -> None:
     """Python's, JavaScript's and the shell's, of a served app."""
+    import httpx
+
     names = run(FLASK, READER)
     app, program = names["app"], shop / "total.mjs"
 
@@ -198,7 +201,7 @@ def test_each_reader_adds_up_all_rows_and_notices_a_cut(shop: Path) -> None:
     app.add_url_rule("/half", "half", lambda: names["NDJSONResponse"](half(), end={"complete": True}))
     with served(app) as url:
         assert names["total"](f"{url}/orders.ndjson") == CENTS
-        with pytest.raises(Exception, match="peer closed|IncompleteRead|incomplete"):
+        with pytest.raises(httpx.RemoteProtocolError):
             names["total"](f"{url}/half")
         for path, printed in (("orders.ndjson", str(CENTS)), ("half", "TypeError")):
             program.write_text(f'{SCRIPT}\ntotal("{url}/{path}").then(console.log, (error) => console.log(error.name))')
@@ -206,7 +209,10 @@ def test_each_reader_adds_up_all_rows_and_notices_a_cut(shop: Path) -> None:
             assert done.stdout.strip() == printed
         for path, status in (("orders.ndjson", 0), ("half", 18)):
             command = SHELL.replace("http://127.0.0.1:8000/orders.ndjson", f"{url}/{path}")
-            assert subprocess.run(command, shell=True, cwd=shop, timeout=30, capture_output=True).returncode == status
+            done = subprocess.run(
+                command, shell=True, cwd=shop, timeout=30, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == status
     names["engine"].dispose()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import pytest
 
 from tests.engine.interpreter import python
 from tests.how_to.migration import left_columns
+from tests.rig.node import node
 from tests.rig.requirements import needs
-from tests.test_how_to import blocks_of
+from tests.test_how_to import PAGES, blocks_of
+from tests.test_readme import served
 
 PAGE = "migrating-from-django-eventstream.md"
 (MIDDLEWARE,) = blocks_of(PAGE, "First the middleware")
 BEFORE = blocks_of(PAGE, "Before")
 AFTER = blocks_of(PAGE, "After")
+(SCRIPT,) = re.findall(r"^```js\n(.*?)^```$", (PAGES / PAGE).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 OWN_SETTINGS = """
 SECRET_KEY = "no secret, but as long as PyJWT wants it"
 ROOT_URLCONF = "urls"
@@ -116,6 +120,41 @@ def test_new_project_sends_the_same_events_with_ids_of_its_own(tmp_path: Path) -
     _, (gap, first) = said["old id"]
     assert (gap[0], json.loads(gap[1])["reason"]) == ("gap", "unknown")
     assert first[:2] == ["shipped", '{"number":7}']
+
+
+@pytest.mark.servers
+@needs("flask", "node")
+def test_script_of_the_page_shows_events_and_hears_of_gaps_and_of_no(tmp_path: Path) -> None:
+    """In Node's EventSource, of a server that answers as the new project does."""
+    import flask
+
+    from streamkit import Event
+    from streamkit.flask import EventStreamResponse
+
+    app = flask.Flask("shop")
+    sent = [Event({"reason": "unknown"}, event="gap"), Event({"number": 7}, event="shipped")]
+
+    @app.get("/users/<int:user>/events/")
+    def events(user: int) -> Any:
+        return EventStreamResponse(sent) if user == 1 else ("", 403)
+
+    with served(app) as url:
+        for user, printed in ((1, ["reload", "7"]), (2, ["not allowed"])):
+            (tmp_path / "page.mjs").write_text(
+                f"""
+                const Real = globalThis.EventSource
+                globalThis.EventSource = class extends Real {{ constructor(path) {{ super("{url}" + path) }} }}
+                const user = {user}
+                const location = {{ reload: () => console.log("reload") }}
+                const tell = (text) => {{ console.log(text); process.exit() }}
+                const show = ({{ number }}) => {{ console.log(number); process.exit() }}
+                {SCRIPT}
+                """,
+                encoding="utf-8",
+            )
+            command = [node(), "--experimental-eventsource", "--no-warnings", str(tmp_path / "page.mjs")]
+            done = subprocess.run(command, timeout=30, capture_output=True, text=True, check=True)
+            assert done.stdout.splitlines() == printed
 
 
 def test_tables_name_every_public_name_and_setting() -> None:

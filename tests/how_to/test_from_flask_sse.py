@@ -61,7 +61,12 @@ def opened(app: Any, **options: Any) -> open_stream:
 def test_before_and_after_pass_the_same_events_on(valkey: Valkey) -> None:
     """The old one shows its head with the first of them only."""
     old = run(BEFORE)["app"]
-    publisher = threading.Thread(target=lambda: (wait_for_listeners(valkey, 1), ship(old, 7, 8)))
+
+    def publish() -> None:
+        wait_for_listeners(valkey, 1)
+        ship(old, 7, 8)
+
+    publisher = threading.Thread(target=publish)
     publisher.start()
     with opened(old) as stream:
         assert shown(stream.take(2)) == [("shipped", '{"number":7}', None), ("shipped", '{"number":8}', None)]

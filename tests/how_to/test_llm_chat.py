@@ -1,4 +1,4 @@
-"""docs/how-to/llm-chat.md: each view sends the answer, and the page's script shows it, stops it and hears of a failure."""
+"""docs/how-to/llm-chat.md: each view sends the answer; the page's script shows it, stops it, hears of a failure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from streamkit.testing import StreamEndedError, open_stream
+from streamkit.testing import open_stream
 from tests.rig.node import node
 from tests.rig.requirements import needs
 from tests.test_how_to import PAGES, blocks_of, run
@@ -119,6 +119,7 @@ class Model:
         self.stopped = threading.Event()
 
     def __call__(self, messages: list[dict[str, str]]) -> Iterator[str]:
+        """Write."""
         try:
             yield "You "
             while messages[-1]["content"] == "for ever":
@@ -151,7 +152,8 @@ def test_script_of_the_page_shows_stops_and_complains(
             const stop = new AbortController()
             const shown = []
             const show = (text) => {{ shown.push(text); {then} }}
-            await ask([{{ role: "user", content: "{prompt}" }}], show, stop.signal).catch((error) => shown.push(error.name + ": " + error.message))
+            const told = (error) => shown.push(`${{error.name}}: ${{error.message}}`)
+            await ask([{{ role: "user", content: "{prompt}" }}], show, stop.signal).catch(told)
             console.log(shown.join("|"))
             """,
             encoding="utf-8",
