@@ -20,7 +20,7 @@ from tests.test_how_to import blocks_of, run
 PAGE = "migrating-from-flask-sse.md"
 (BEFORE,) = blocks_of(PAGE, "Before")
 (AFTER,) = blocks_of(PAGE, "After")
-(MIDDLEWARE,) = blocks_of(PAGE, "Step by step")
+MIDDLEWARE, BOTH = blocks_of(PAGE, "Step by step")
 
 pytestmark = needs("flask", "redis", "valkey", "flask-sse")
 
@@ -89,6 +89,22 @@ def leave(stream: OpenStream, app: Any, valkey: Valkey) -> None:
     ship(app, 9)
     leaving.join(20)
     wait_for_listeners(valkey, 0)
+
+
+def test_what_is_published_both_ways_reaches_old_workers_and_new_ones(valkey: Valkey) -> None:
+    """With flask-sse's stream open here, and the view of the new program there."""
+    old, new = run(BEFORE, MIDDLEWARE, BOTH), run(AFTER)
+    with opened(old["app"]) as before, opened(new["app"]) as after:
+        wait_for_listeners(valkey, 1)
+        assert after.take()[0].event == "cursor"
+        with old["app"].app_context():
+            old["publish"]({"number": 7}, "shipped", "orders")
+        for stream in (before, after):
+            (event,) = stream.take()
+            assert (event.event, event.json()) == ("shipped", {"number": 7})
+        leave(before, old["app"], valkey)
+    for names in (old, new):
+        names["channels"].close()
 
 
 def test_middleware_sends_the_head_before_the_first_event(valkey: Valkey) -> None:
