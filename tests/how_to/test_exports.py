@@ -31,8 +31,8 @@ TEXT = (PAGES / PAGE).read_text(encoding="utf-8")
 
 T = TypeVar("T")
 
-ROWS = 20_000
-NOTE = "x" * 200
+ROWS = 12_000
+NOTE = "x" * 400
 CENTS = sum(range(1, ROWS + 1))
 HELD = 2 * 2**20
 """Bytes that an export may hold at once: its rows are more than twice as much."""
