@@ -5,11 +5,21 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from importlib import metadata
 from typing import Any
+
+import pytest
 
 from streamkit import Event
 from streamkit.testing import ReceivedEvent, open_stream
 from tests.test_how_to import PAGES
+
+
+def described(package: str, *version: int) -> pytest.MarkDecorator:
+    """Skip a test where a package is older than the page says, as in the set of the lowest versions of CI."""
+    installed = metadata.version(package)
+    numbers = tuple(int(number) for number in re.findall(r"\d+", installed)[: len(version)])
+    return pytest.mark.skipif(numbers < version, reason=f"the page describes a newer {package} than {installed}")
 
 
 def left_columns(page: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from streamkit import EncodeError, Event, EventStream, InvalidEventError
 from streamkit.testing import open_stream
-from tests.how_to.migration import arguments, events, shown, unnamed
+from tests.how_to.migration import arguments, described, events, shown, unnamed
 from tests.rig.requirements import needs
 from tests.test_how_to import blocks_of, run
 
@@ -57,6 +57,7 @@ def test_tables_name_every_public_name_and_argument() -> None:
     assert unnamed(PAGE, names) == []
 
 
+@described("fastapi", 0, 165)
 def test_tables_say_what_either_sends() -> None:
     """What is not in the programs."""
     from fastapi import FastAPI

@@ -14,13 +14,15 @@ from starlette.responses import Response
 
 from streamkit import EncodeError, Event, EventStream, InvalidEventError
 from streamkit.testing import open_stream
-from tests.how_to.migration import arguments, events, public, shown, unnamed
+from tests.how_to.migration import arguments, described, events, public, shown, unnamed
 from tests.test_how_to import blocks_of, run
 
 PAGE = "migrating-from-sse-starlette.md"
 (MIDDLEWARE,) = blocks_of(PAGE, "First the middleware")
 (BEFORE,) = blocks_of(PAGE, "Before")
 (AFTER,) = blocks_of(PAGE, "After")
+
+pytestmark = described("sse-starlette", 3, 7)
 
 THREE = [
     ("price", '{"cents":100}', "1"),

@@ -195,7 +195,7 @@ def test_two_tabs_share_a_stream_and_the_second_goes_on_when_the_first_is_closed
         wait_for(second, ["one", "two"])
         second.evaluate("window.old = true")
         second.evaluate("void fetch('/logout', { method: 'POST' })")
-        second.wait_for_function("!window.old")
+        second.wait_for_function("!window.old && document.body.textContent === 'Log in first.'")
 
 
 def tell(url: str, text: str) -> None:
