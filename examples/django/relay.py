@@ -38,7 +38,7 @@ async def completions(request: HttpRequest) -> HttpResponseBase:
         return EventStreamResponse(await primed(relay(upstream, end="[DONE]"), timeout=60))
     except UpstreamError as error:
         status, media_type, content = error.answer
-        return HttpResponse(content, status=status, content_type=media_type)
+        return HttpResponse(content, media_type, status, headers=error.headers)
     except httpx.TransportError as error:
         return HttpResponse(f"no answer from upstream: {type(error).__name__}", status=502)
 

@@ -34,6 +34,6 @@ async def completions(body: dict[str, Any]) -> Response:
         return EventStreamResponse(await primed(relay(upstream, end="[DONE]"), timeout=60))
     except UpstreamError as error:
         status, media_type, content = error.answer
-        return Response(content, status, media_type=media_type)
+        return Response(content, status, error.headers, media_type)
     except httpx.TransportError as error:
         raise HTTPException(502, f"no answer from upstream: {type(error).__name__}") from error

@@ -34,6 +34,6 @@ def completions() -> Response:
         return EventStreamResponse(primed(relay(upstream, end="[DONE]"), timeout=60))
     except UpstreamError as error:
         status, media_type, content = error.answer
-        return Response(content, status, content_type=media_type)
+        return Response(content, status, error.headers, content_type=media_type)
     except httpx.TransportError as error:
         abort(502, f"no answer from upstream: {type(error).__name__}")

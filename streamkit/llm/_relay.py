@@ -167,6 +167,7 @@ class _Upstream:
             response.status_code,
             media_type,
             body[:MAX_BODY],
+            response.headers.get("Retry-After", ""),
         )
 
     def _streams(self) -> bool:

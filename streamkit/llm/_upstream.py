@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+
 from streamkit.errors import StreamkitError
 
 MAX_BODY = 65536
@@ -16,11 +19,15 @@ class UpstreamError(StreamkitError, ConnectionError):
         status: The HTTP status of its answer; None where the answer was right, and then broke off.
         media_type: The Content-Type of its answer.
         body: The first 64 KiB of its answer, where that is no event stream. It may say more than a client should know.
+        retry_after: The Retry-After of its answer, "" where it has none.
     """
 
-    def __init__(self, detail: str, status: int | None = None, media_type: str = "", body: bytes = b"") -> None:
-        super().__init__(detail, status, media_type, body)
+    def __init__(
+        self, detail: str, status: int | None = None, media_type: str = "", body: bytes = b"", retry_after: str = ""
+    ) -> None:
+        super().__init__(detail, status, media_type, body, retry_after)
         self.detail, self.status, self.media_type, self.body = detail, status, media_type, body
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return f"upstream {self.detail}" + (f": {self.body[:200]!r}" if self.body else "")
@@ -36,6 +43,24 @@ class UpstreamError(StreamkitError, ConnectionError):
         if status == self.status and is_media_type(self.media_type, "application/json"):
             return status, "application/json", self.body
         return status, "text/plain; charset=utf-8", f"upstream {self.detail}".encode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What else to answer with: the Retry-After of a refusal, which clients of language models wait for.
+
+        No other header of upstream is passed on, and this one only if it is what it should be (RFC 9110, 10.2.3).
+        """
+        is_refusal = self.status == self.answer[0]
+        return {"Retry-After": self.retry_after} if is_refusal and _is_delay(self.retry_after) else {}
+
+
+def _is_delay(text: str) -> bool:
+    """Tell whether a Retry-After is a number of seconds or a date."""
+    if text.isascii() and text.isdigit():
+        return len(text) < 10
+    with suppress(ValueError):
+        return len(text) < 40 and text.isprintable() and parsedate_to_datetime(text) is not None
+    return False
 
 
 def is_media_type(content_type: str, media_type: str) -> bool:

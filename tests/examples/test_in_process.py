@@ -342,10 +342,12 @@ class TestRelay:
         }
 
     def test_refusal_upstream_keeps_its_status(self, host: Host, upstream: StandIn) -> None:
-        """An error that came before the first event is passed on whole."""
+        """An error that came before the first event is passed on whole, with the time to wait and no other header."""
         reply = self.ask(host, upstream.url, model="refused", stream=True)
-        assert reply.status == 401
+        assert reply.status == 429
         assert json.loads(reply.body) == REFUSAL
+        assert reply.headers["Retry-After"] == "7"
+        assert "Set-Cookie" not in reply.headers
 
     def test_upstream_that_is_not_there_is_a_bad_gateway(self, host: Host) -> None:
         """A refused connection is a 502, and says so."""

@@ -1,7 +1,7 @@
 """A stand-in for an OpenAI-compatible server: it has no model, says so in each answer, and misbehaves when asked to.
 
 The `model` of a request names what happens: "whole" is a complete answer, "cut" ends cleanly without [DONE],
-"refused" is a 401, and "endless" goes on until its client has left, which sets `left`.
+"refused" is a 429 with Retry-After, and "endless" goes on until its client has left, which sets `left`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append({"path": self.path, "authorization": self.headers["Authorization"], **asked})
         if asked["model"] == "refused":
-            self._head(401, "application/json")
+            self._head(429, "application/json", {"Retry-After": "7", "Set-Cookie": "upstream=1"})
             self.wfile.write(json.dumps(REFUSAL).encode())
             return
         self._head(200, "text/event-stream")
@@ -52,10 +52,10 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self.server.left.wait(0.01)
 
-    def _head(self, status: int, content_type: str) -> None:
+    def _head(self, status: int, content_type: str, more: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Connection", "close")
+        for name, value in {"Content-Type": content_type, "Connection": "close", **(more or {})}.items():
+            self.send_header(name, value)
         self.end_headers()
 
     def _event(self, data: str) -> None:

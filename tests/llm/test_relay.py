@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -15,7 +16,7 @@ from streamkit.asgi import primed
 from streamkit.errors import EncodeError, EventTooLargeError
 from streamkit.llm import UpstreamError, chat_completions, relay
 from tests.engine.drive import Client, WSGIClient, response, run, scope, start, stream, until
-from tests.llm.upstream import Upstream, upstream
+from tests.llm.upstream import LIMITED, RETRY_AFTER, Upstream, upstream
 
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
 TYPE = "text/event-stream; charset=utf-8"
@@ -209,6 +210,45 @@ def test_answer_that_is_no_event_stream_is_raised_in_the_view(
         await until(lambda: bool(given.closed))
 
     run(view())
+
+
+@KINDS
+def test_refusal_says_when_to_come_back_and_nothing_else_of_its_head(kind: str, silent: Upstream) -> None:
+    """SDKs wait as long as Retry-After says; cookies and inner headers of a real server upstream stay behind."""
+    client: Any = httpx.Client() if kind == "sync" else httpx.AsyncClient()
+    ask = client.stream("POST", f"{silent.url}/chat/completions", json={"model": "limited"})
+
+    async def view() -> None:
+        with pytest.raises(UpstreamError) as caught:
+            await primed(relay(ask), timeout=30)
+        assert caught.value.answer == (429, "application/json", json.dumps(LIMITED).encode())
+        assert caught.value.headers == {"Retry-After": RETRY_AFTER}
+
+    run(view())
+
+
+NOVEMBER = "Thu, 26 Nov 2026 15:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "headers"),
+    [
+        (429, "0", {"Retry-After": "0"}),
+        (503, NOVEMBER, {"Retry-After": NOVEMBER}),
+        (503, "", {}),
+        (503, "soon", {}),
+        (503, "-1", {}),
+        (503, "9" * 4000, {}),
+        (503, "\u0663", {}),
+        (503, NOVEMBER + "\r\nSet-Cookie: a=1", {}),
+        (302, "7", {}),
+        (200, "7", {}),
+        (None, "7", {}),
+    ],
+)
+def test_time_to_wait_is_passed_on_if_it_is_one(status: int | None, said: str, headers: dict[str, str]) -> None:
+    """Seconds or a date, and only of a refusal that keeps its status."""
+    assert UpstreamError("refuses", status, "application/json", b"{}", said).headers == headers
 
 
 @KINDS

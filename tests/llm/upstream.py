@@ -1,8 +1,9 @@
 """A server upstream that speaks OpenAI's chat completions, misbehaves when asked to, and notes when its client leaves.
 
 The `model` of a request names what happens: "whole" is a complete answer with usage, "cut" ends cleanly without a
-finish reason, "breaks" sends an error in the middle, "limited" is a 429, "endless" goes on for ever, and "silent" sends
-one word, and then nothing until `go` is set. `left` is set when the client of one of the latter has gone.
+finish reason, "breaks" sends an error in the middle, "limited" is a 429 with Retry-After and headers that are nobody's
+business, "endless" goes on for ever, and "silent" sends one word, and then nothing until `go` is set. `left` is set
+when the client of one of the latter has gone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 WORDS = ["Hel", "lo,\n", " wor", "ld\u2028"]
 USAGE = {"prompt_tokens": 1, "completion_tokens": 4, "total_tokens": 5}
 LIMITED = {"error": {"message": "too many requests", "type": "requests", "code": "rate_limit", "param": None}}
+RETRY_AFTER = "7"
 BROKEN = {"error": {"message": "the model fell over", "type": "server_error", "code": "overloaded", "param": None}}
 
 
@@ -39,7 +41,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         model = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["model"]
         if model == "limited":
-            self._head(429, "application/json")
+            self._head(
+                429, "application/json", {"Retry-After": RETRY_AFTER, "Set-Cookie": "mine=1", "X-Internal": "yes"}
+            )
             self.wfile.write(json.dumps(LIMITED).encode())
             return
         self._head(200, "text/event-stream")
@@ -77,10 +81,10 @@ class _Handler(BaseHTTPRequestHandler):
             pass
         self.server.left.set()
 
-    def _head(self, status: int, content_type: str) -> None:
+    def _head(self, status: int, content_type: str, more: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Connection", "close")
+        for name, value in {"Content-Type": content_type, "Connection": "close", **(more or {})}.items():
+            self.send_header(name, value)
         self.end_headers()
 
     def _event(self, data: dict[str, Any] | str) -> None:
