@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from itertools import count
@@ -28,7 +29,7 @@ SETUP, SNAPSHOT, PAGE_LOAD, VISIBLE = BLOCK.findall(TEXT)
 HEAD = "it asks for what follows"
 READER = {"Accept": "text/event-stream"}
 
-MakeLog = Callable[[], Log]
+MakeLog = Callable[..., Log]
 
 
 def rows(head: str) -> list[list[str]]:
@@ -58,17 +59,18 @@ _numbers = count()
 
 @pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=needs("redis", "valkey"))])
 def make_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeLog]:
-    """Make logs that keep five events; each has a place of its own."""
+    """Make logs that keep five events; each has a place of its own, and its time is so many seconds ago."""
     made: list[Log] = []
 
-    def make() -> Log:
+    def make(ago: float = 0.0) -> Log:
+        options: dict[str, Any] = {"max_events": 5, "now": lambda: time.time() - ago}
         if request.param == "memory":
-            made.append(MemoryLog(max_events=5))
+            made.append(MemoryLog(**options))
         elif request.param == "sqlite":
-            made.append(SQLiteLog(tmp_path / f"{len(made)}.db", max_events=5))
+            made.append(SQLiteLog(tmp_path / f"{len(made)}.db", **options))
         else:
             url = request.getfixturevalue("valkey").url
-            made.append(RedisLog(url, prefix=f"page{next(_numbers)}", max_events=5))
+            made.append(RedisLog(url, prefix=f"page{next(_numbers)}", **options))
         return made[-1]
 
     yield make
@@ -91,8 +93,7 @@ async def asked_for(text: str, log: Log, make_log: MakeLog) -> tuple[Channels, s
     """Return channels with ten events, and the id that a row of the table means."""
     channels = Channels(log)
     if "that was lost since" in text:
-        before = await fill(Channels(make_log()))
-        await asyncio.sleep(0.002)  # tags are times, in milliseconds
+        before = await fill(Channels(make_log(ago=1.0)))
         await fill(channels)
         return channels, before[3]
     ids = await fill(channels)
