@@ -34,7 +34,8 @@ class Chat(View):
     def post(self, request: HttpRequest) -> HttpResponseBase:
         """Answer it; where the client leaves, the answer goes on."""
         try:
-            sent = json.loads(request.body)
+            # Another type of body could come from a form on any site.
+            sent = json.loads(request.body) if request.content_type == "application/json" else None
         except ValueError:
             sent = None
         match sent:

@@ -29,7 +29,8 @@ WANTED = "send a model, messages and stream=True: this server streams"
 def completions(request: HttpRequest) -> HttpResponseBase:
     """Answer the last message."""
     try:
-        sent = json.loads(request.body)
+        # Another type of body could come from a form on any site.
+        sent = json.loads(request.body) if request.content_type == "application/json" else None
     except ValueError:
         sent = None
     match sent:

@@ -32,7 +32,8 @@ class Answer(View):
     def put(self, request: HttpRequest, key: UUID) -> HttpResponseBase:
         """Start the answer to `{"prompt": text}`; sent again, it starts nothing."""
         try:
-            sent = json.loads(request.body)
+            # Another type of body could come from a form on any site.
+            sent = json.loads(request.body) if request.content_type == "application/json" else None
         except ValueError:
             sent = None
         match sent:

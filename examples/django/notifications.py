@@ -33,7 +33,8 @@ class Notifications(TemplateView):
     def post(self, request: HttpRequest) -> HttpResponse:
         """Publish `{"text": …, "key": …}`; sent again with the same key, as after a lost reply, it is stored once."""
         try:
-            sent = json.loads(request.body)
+            # Another type of body could come from a form on any site.
+            sent = json.loads(request.body) if request.content_type == "application/json" else None
         except ValueError:
             sent = None
         match sent:

@@ -26,7 +26,8 @@ class Prompt(TemplateView):
     def post(self, request: HttpRequest) -> HttpResponseBase:
         """Stream the answer to the JSON object `{"prompt": text}`; 400 for anything else."""
         try:
-            sent = json.loads(request.body)
+            # Another type of body could come from a form on any site.
+            sent = json.loads(request.body) if request.content_type == "application/json" else None
         except ValueError:
             sent = None
         match sent:

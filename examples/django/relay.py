@@ -27,7 +27,8 @@ client = httpx.AsyncClient(timeout=TIMEOUT, limits=httpx.Limits(max_connections=
 async def completions(request: HttpRequest) -> HttpResponseBase:
     """Stream a completion; an error of the server upstream is passed on with its status."""
     try:
-        body = json.loads(request.body)
+        # Another type of body could come from a form on any site.
+        body = json.loads(request.body) if request.content_type == "application/json" else None
     except ValueError:
         body = None
     if not isinstance(body, dict) or body.get("stream") is not True:

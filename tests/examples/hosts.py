@@ -45,21 +45,22 @@ class Host:
 
     def get(self, target: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Send a GET request and read the response to its end."""
-        return self._ask("GET", target, headers=headers)
+        return self.ask("GET", target, headers=headers)
 
     def post(self, target: str, body: bytes) -> Reply:
         """POST a JSON text and read the response to its end."""
-        return self._ask("POST", target, content=body, headers=JSON)
+        return self.ask("POST", target, content=body, headers=JSON)
 
     def put(self, target: str, body: bytes) -> Reply:
         """PUT a JSON text and read the response to its end."""
-        return self._ask("PUT", target, content=body, headers=JSON)
+        return self.ask("PUT", target, content=body, headers=JSON)
 
     def delete(self, target: str) -> Reply:
         """Send a DELETE request and read the response to its end."""
-        return self._ask("DELETE", target)
+        return self.ask("DELETE", target)
 
-    def _ask(self, method: str, target: str, **request: Any) -> Reply:
+    def ask(self, method: str, target: str, **request: Any) -> Reply:
+        """Send any request and read the response to its end."""
         with open_stream(self._client, method, target, timeout=30, **request) as response:
             content_type = response.headers.get("Content-Type", "")
             return Reply(response.status_code, content_type, response.read(), response.headers)

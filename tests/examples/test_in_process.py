@@ -54,6 +54,26 @@ def events(body: bytes) -> list[tuple[str | None, str | None, Any]]:
     return [(event.event, event.id, json.loads(event.data)) for event in EventDecoder().feed(body)]
 
 
+UUID = "8e7a1b4c-0d2f-4a53-9b6e-1c2d3e4f5a6b"
+SENT = {
+    "/prompt": {"prompt": "x"},
+    f"/detached/{UUID}": {"prompt": "x"},
+    "/notifications": {"text": "x", "key": "forged"},
+    "/api/chat": {"id": UUID, "messages": [{"role": "user", "parts": [{"type": "text", "text": "x"}]}]},
+    "/v1/chat/completions": {"model": "x", "stream": True, "messages": [{"role": "user", "content": "x"}]},
+    "/relay/v1/chat/completions": {"model": "x", "stream": True},
+}
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+@pytest.mark.parametrize("target", SENT)
+def test_what_a_form_of_another_site_could_send_starts_nothing(host: Host, target: str, content_type: str) -> None:
+    """A form sends no JSON, and a script of another origin is first asked whether it may."""
+    method = "PUT" if target.startswith("/detached/") else "POST"
+    body = json.dumps(SENT[target]).encode()
+    assert 400 <= host.ask(method, target, content=body, headers={"Content-Type": content_type}).status < 500
+
+
 class TestAnswer:
     """The answer of the chat page."""
 
