@@ -1,0 +1,1 @@
+"""Attacks: what somebody hostile would send, read or be sent, and that it comes to nothing."""
