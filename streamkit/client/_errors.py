@@ -11,7 +11,7 @@ class NotAStreamError(StreamkitError, ConnectionError):
     """The server answered with another status than 200, or with another type; no browser would come back either.
 
     Attributes:
-        url: Where the answer came from, behind all redirects.
+        url: Where the answer came from, behind all redirects; without a password.
         status: Of the answer.
         content_type: Its media type, without parameters, in lower case; "" where it has none.
         headers: All of them, such as Retry-After and WWW-Authenticate.
@@ -19,14 +19,19 @@ class NotAStreamError(StreamkitError, ConnectionError):
     """
 
     def __init__(self, response: httpx.Response, body: bytes) -> None:
-        super().__init__(str(response.request.url), response.status_code)
-        self.url, self.status = str(response.request.url), response.status_code
+        self.url, self.status = shown(response.request.url), response.status_code
+        super().__init__(self.url, self.status)
         self.content_type, self.headers, self.body = media_type(response), response.headers, body
 
     def __str__(self) -> str:
         text = "".join(char if char.isprintable() else " " for char in self.body.decode(errors="replace")).strip()
         kind = self.content_type or "a body without a type"
         return f"{self.url:.200} answered {self.status} with {kind}, which is no stream" + (text and f": {text:.200}")
+
+
+def shown(url: httpx.URL | str) -> str:
+    """Return an address as it may stand in a log: without a user's name and password."""
+    return str(httpx.URL(url).copy_with(userinfo=b""))
 
 
 def media_type(response: httpx.Response) -> str:

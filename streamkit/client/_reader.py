@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, Unpack
 
 import httpx
 
-from streamkit.client._errors import media_type
+from streamkit.client._errors import media_type, shown
 from streamkit.client._options import LIKE_A_BROWSER, MAX_RETRY, RETRY, Options, Reconnection
 from streamkit.decode import MAX_EVENT_SIZE, EventDecoder, JSONSeqDecoder, NDJSONDecoder
 from streamkit.sse import Event
@@ -143,7 +143,7 @@ class BaseReader(Generic[ClientT]):
         else:
             level = logging.INFO if error is None else logging.WARNING
             why = "the stream has ended" if error is None else repr(error)
-            _logger.log(level, "%.200s: %.200s; connecting again in %.1f s", self._url, why, pause)
+            _logger.log(level, "%.200s: %.200s; connecting again in %.1f s", shown(self._url), why, pause)
         return pause
 
 
