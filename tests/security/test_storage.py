@@ -13,7 +13,7 @@ from streamkit.channels import SQLiteLog
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_file_that_only_its_owner_may_read_stays_so(tmp_path: Path) -> None:
-    """One that is made beforehand keeps its mode, and what SQLite puts beside it, with the same events, takes it over."""
+    """One that is made beforehand keeps its mode, and the files that SQLite puts beside it take it over."""
     path = tmp_path / "events.db"
     path.touch(0o600)
     log = SQLiteLog(path)

@@ -26,12 +26,17 @@ def test_each_attack_says_who_what_and_which_test(threat: str) -> None:
 
 @pytest.mark.timeout(300)  # what it starts imports half the suite
 def test_each_test_that_is_named_is_run() -> None:
-    """pytest finds it by that name, and no more than the rest of the suite does is left out."""
+    """None was renamed, or moved among those that `make soak` alone runs."""
     assert len(THREATS) > 15
     assert len(NAMED) > 60
     options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-m", "not soak"]
     found = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *NAMED], cwd=ROOT, capture_output=True, text=True, timeout=240
+        [sys.executable, "-m", "pytest", *options, *NAMED],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-2000:]
     collected = {line.partition("[")[0] for line in found.stdout.splitlines()}
