@@ -7,7 +7,7 @@ PATHS := streamkit tests $(wildcard examples benchmarks .ci)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test soak bench lint types imports coverage check clean
+.PHONY: demo test soak bench audit lint types imports coverage check clean
 
 demo: .venv/.demo ## the chat example: prints a URL and a curl line
 	$(PY) examples/flask/app.py
@@ -22,6 +22,9 @@ soak: .venv/.stamp .venv/.fuzz ## streams dropped by the thousand, servers and l
 
 bench: .venv-bench/.stamp ## measures against the peers, in their newest versions, and writes docs/performance.md; half an hour
 	.venv-bench/bin/python -m benchmarks $(BENCH)
+
+audit: .venv-audit/.stamp .venv/.stamp ## asks PyPI what is known against the packages that the extras install
+	$(PY) .ci/audit.py .venv-audit/bin/pip-audit
 
 lint: .venv/.stamp
 	$(PY) -m ruff format --check $(PATHS)
@@ -47,7 +50,7 @@ docs: .venv-docs/.stamp ## the site of the documentation, in .cache/docs/site; a
 check: lint types imports test coverage
 
 clean:
-	rm -rf .venv .venv-bench .venv-docs .cache .coverage .coverage.*
+	rm -rf .venv .venv-audit .venv-bench .venv-docs .cache .coverage .coverage.*
 
 # Debian's Python comes without ensurepip: there the machine's own pip furnishes the environment.
 # pip 25.1 is the first that knows dependency groups.
@@ -74,6 +77,13 @@ clean:
 
 .venv-bench/.stamp: pyproject.toml | .venv-bench/bin/python
 	.venv-bench/bin/python -m pip install --quiet --upgrade -e . --group bench
+	touch $@
+
+# What asks about dependencies has some of its own, which are nobody's business here.
+.venv-audit/.stamp: | .venv/bin/python
+	$(PY) -m venv .venv-audit || { $(PY) -m venv --clear --without-pip .venv-audit \
+		&& $(PY) -m pip --python .venv-audit/bin/python install pip; }
+	.venv-audit/bin/python -m pip install --quiet --upgrade pip-audit
 	touch $@
 
 # For `make soak` alone.

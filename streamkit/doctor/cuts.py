@@ -32,8 +32,7 @@ def _by_silence_or_age(seen: Seen, advice: Advice) -> list[Finding]:
     idle, active = seen.observations.get("idle"), seen.observations.get("active")
     if idle is None or not (_short(idle) or idle.status in _GATEWAY):
         return []
-    if _short(active) or (active is not None and active.status in _GATEWAY):
-        assert active is not None  # noqa: S101 - for the type checker; both conditions say so
+    if active is not None and (_short(active) or active.status in _GATEWAY):
         evidence = f"a stream that is never silent was {_ended(active)} after {active.ended_at:.1f} s"
         return [advice.finding("total-cut", "error", evidence)]
     silent_since = idle.frames[-1].at if idle.frames else idle.head_at
