@@ -21,9 +21,9 @@ def cuts(seen: Seen, advice: Advice) -> list[Finding]:
     return found + _cut_looks_whole(seen, advice)
 
 
-def _short(seen: Observation | None) -> bool:
+def _short(seen: Observation) -> bool:
     """Tell whether a stream lacks frames at its end, although it could be read."""
-    if seen is None or seen.status != 200 or seen.variant.cut:
+    if seen.status != 200 or seen.variant.cut:
         return False
     return len(seen.frames) < seen.variant.frames and not (seen.fault and seen.ending in ("left", "clean"))
 
