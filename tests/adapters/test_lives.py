@@ -109,7 +109,6 @@ class Served:
     def __init__(self, host: str, source: Kind, wrapped: bool, **options: Any) -> None:
         self.fed, self.ends = Fed(), Ends()
         self.wrapped = wrapped
-        self._squeezed = zlib.decompressobj(wbits=31)
         serve = HOSTS[host]
         self.host: AbstractContextManager[Any] = serve(
             lambda: self.fed.source(source), wrapped, on_close=self.ends, **options

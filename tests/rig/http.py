@@ -76,10 +76,6 @@ class HTTPStream(Stream):
             raise Stalled(f"the server has kept the connection for {within} s: {self.describe()}") from None
         self.leave()
 
-    def half_close(self) -> None:
-        """Send FIN but go on reading, as `nc` and some proxies do."""
-        self._socket.shutdown(socket.SHUT_WR)
-
     def read_slowly(self, size: int, pause: float, times: int) -> int:
         """Take what is there, up to `size` bytes, off the socket every `pause` seconds; return how many came."""
         taken = 0
