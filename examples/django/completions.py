@@ -30,7 +30,7 @@ def completions(request: HttpRequest) -> HttpResponseBase:
     """Answer the last message."""
     try:
         # Another type of body could come from a form on any site.
-        sent = json.loads(request.body) if request.content_type == "application/json" else None
+        sent: Any = json.loads(request.body) if request.content_type == "application/json" else None
     except ValueError:
         sent = None
     match sent:
