@@ -1,9 +1,10 @@
 """Iterate, encode and close an async source in one asyncio task.
 
 When a batch leaves: an item that took more than 0.5 ms goes before the source is resumed; quick ones gather and go when
-the source suspends, after 1 ms, or when the buffer is full. After a batch the event loop gets a turn, so a source that
-never awaits freezes nobody. One delivery is in flight at a time, and a frame leaves the buffer when its delivery has
-returned: nothing is sent twice and nothing is lost, also when the source raises.
+the source suspends, after 0.5 ms, or when the buffer is full. After a batch the event loop gets a turn, so a source
+that never awaits freezes nobody; one that has awaited before each of its batches so far needs none from us. One
+delivery is in flight at a time, and a frame leaves the buffer when its delivery has returned: nothing is sent twice and
+nothing is lost, also when the source raises.
 
 The pump awaits the delivery itself, so a paced token costs no hop to another task. Whatever it awaits between two items
 may be cancelled on behalf of a timeout that the source holds open across its `yield`; that error belongs to the source
@@ -18,15 +19,15 @@ from time import perf_counter
 from typing import Any
 
 from streamkit._engine.clock import Timer
-from streamkit._engine.delivery import ClientLeft, DeliveryFailed
+from streamkit._engine.delivery import ClientLeft, DeliveryFailed, noting_waits
 from streamkit._engine.hold import Hold
 from streamkit._engine.outlet import Deliver, Outlet
 from streamkit._engine.register import logger
 from streamkit._engine.source import Resumed, as_error, throw_async
 from streamkit._engine.stream import Encode, Stream
 
-SLOW_ITEM = 0.0005
-GATHER = 0.001
+AT_ONCE = 0.0005
+"""Seconds after a batch from which on the next item goes at once."""
 
 
 class AsyncPump:
@@ -46,6 +47,8 @@ class AsyncPump:
         self._out = Outlet(stream, loop)
         self._side_task: asyncio.Task[None] | None = None
         self._gathering = False
+        self._waited = False
+        self._considerate = True
         self._started = False
         self._stopping = False
         self._closing = False
@@ -153,7 +156,7 @@ class AsyncPump:
         """Pull the source dry and send what it gave."""
         try:
             first = await self._hold.first_async(items) if self._hold else []
-            await self._iterate(items, first)
+            await noting_waits(self._iterate(items, first), self._note_wait)
             last = self.stream.end_frame
         except DeliveryFailed:
             raise
@@ -172,30 +175,37 @@ class AsyncPump:
         self.completed = True
 
     async def _iterate(self, items: AsyncIterator[object], first: list[object]) -> None:
-        encode = self.stream.encoder()
-        out, frames, limit = self._out, self._out.frames, max(1, self.stream.policy.buffer_size // self._share)
+        out, limit = self._out, max(1, self.stream.policy.buffer_size // self._share)
+        encode, append, clock = self.stream.encoder(), out.frames.append, perf_counter
         for item in first:
-            self._out.append(encode(item))
+            out.append(encode(item))
             if not await self._hand_over(items, encode):
                 return
-        resumed = since = perf_counter()
+        added, room, due = 0, limit, clock() + AT_ONCE
         async for item in Resumed(items):
             if self._stopping:
                 raise asyncio.CancelledError  # the source swallowed ours
             frame = encode(item)
-            frames.append(frame)
-            out.size += len(frame)
-            out.index += 1
-            now = perf_counter()
-            if now - resumed > SLOW_ITEM or now - since > GATHER or out.size >= limit:
-                if not await self._hand_over(items, encode):
+            append(frame)
+            added += len(frame)
+            if added >= room or clock() > due:
+                out.size += added
+                if not self._sent_at_once() and not await self._hand_over(items, encode):
                     return
-                resumed = since = perf_counter()
-            else:
-                resumed = now
-                if not self._gathering:
-                    self._gathering, since = True, now
-                    self._loop.call_soon(self._source_suspended)
+                added, room, due = 0, limit, clock() + AT_ONCE
+            elif not self._gathering:
+                self._gathering = True
+                self._loop.call_soon(self._source_suspended)
+                out.size += added
+                added, room = 0, limit - out.size
+
+    def _note_wait(self) -> None:
+        self._waited = True
+
+    def _sent_at_once(self) -> bool:
+        """Send what there is, where that needs no wait and the source lets others have their turns."""
+        self._considerate, self._waited = self._considerate and self._waited, False
+        return self._considerate and self._out.flush_at_once()
 
     async def _hand_over(self, items: AsyncIterator[object], encode: Encode) -> bool:
         """Send what there is and give the loop a turn; False when the source has ended meanwhile.
@@ -218,22 +228,27 @@ class AsyncPump:
             self._out.append(encode(item))
         if self._stopping:
             raise asyncio.CancelledError  # the send swallowed ours
+        self._waited = False
         return True
 
     # -- sending -------------------------------------------------------------------------------------------------
 
     def _flush(self) -> Coroutine[Any, Any, None]:
-        if not self._out.opened.done():
+        if not self._out.opened:
             self._end_first_turn()
         return self._out.flush()
 
-    def _fill(self) -> None:
+    def _fill(self) -> Coroutine[Any, Any, None] | None:
         """Send the filler, unless a delivery is under way: then the client is not idle but slow."""
-        out, filler = self._out, self.stream.format.keepalive
-        if not out.delivering:
-            out.frames.append(filler)
-            out.size += len(filler)
-            self._flush_aside()
+        if self._out.delivering:
+            return None
+        self._out.append(self.stream.format.keepalive, item=False)
+        try:
+            done = self._busy_aside or self._out.flush_at_once()
+        except DeliveryFailed as failure:
+            self._delivery_failed(failure)
+            done = True
+        return None if done else self._flush_all_aside()
 
     def _source_suspended(self) -> None:
         self._gathering = False
@@ -243,9 +258,15 @@ class AsyncPump:
 
     def _flush_aside(self) -> None:
         """Send from a task of its own: the source is suspended, or silent."""
-        busy = self._out.delivering or not (self._side_task is None or self._side_task.done())
-        if self._out.frames and self._out.opened.done() and not (busy or self._stopping or self._closing):
+        if self._out.frames and not self._busy_aside:
             self._side_task = self._loop.create_task(self._flush_all_aside())
+
+    @property
+    def _busy_aside(self) -> bool:
+        """Whether nothing may be sent beside the source's own task, or something is sent already."""
+        out, task = self._out, self._side_task
+        busy = out.delivering or not (task is None or task.done())
+        return busy or self._stopping or self._closing or not out.opened
 
     async def _flush_all_aside(self) -> None:
         try:
@@ -253,6 +274,8 @@ class AsyncPump:
                 await self._flush()
         except DeliveryFailed as failure:
             self._delivery_failed(failure)
+        finally:
+            self._side_task = None
 
     def _delivery_failed(self, failure: DeliveryFailed) -> None:
         if not isinstance(failure, ClientLeft):

@@ -81,7 +81,7 @@ async def _send_all(pump: AsyncPump, start: Message, receive: Receive, send: Sen
     life = pump.stream.life
     await _send(send, start)
     await _send(send, _body(b"", more=True))  # some servers hold the head until the first of these
-    pump.open(lambda chunk: send(_body(chunk, more=True)), to_server=True)
+    pump.open(lambda chunk: send({"type": "http.response.body", "body": chunk, "more_body": True}), to_server=True)
     watcher = asyncio.create_task(_watch(receive, pump))
     try:
         await pump.finished()
