@@ -20,6 +20,7 @@ from typing import Any
 
 from streamkit._engine.clock import Timer
 from streamkit._engine.delivery import ClientLeft, DeliveryFailed, noting_waits
+from streamkit._engine.handoff import call_threadsafe
 from streamkit._engine.hold import Hold
 from streamkit._engine.outlet import Deliver, Outlet
 from streamkit._engine.register import logger
@@ -33,10 +34,10 @@ AT_ONCE = 0.0005
 class AsyncPump:
     """Runs one async source for one stream, in one `share`th of its buffer; made on the loop it is to run on.
 
-    `first_turn` is done as soon as the source has suspended once (or `grace` seconds have passed, where they are
-    given), has something to send, or has ended. Nothing is delivered before `open`. `over` is done when the source has
-    been closed: True; or has taken longer for it than `cleanup_timeout`: False. `error` is what the stream ended with;
-    None for a clean end and for one that was asked for. `completed` tells that everything was delivered, to the end.
+    Nothing is delivered before `open`. `over` is done when the source has been closed: True; or has taken longer for it
+    than `cleanup_timeout`: False; then a `watcher` is cancelled, a task that waits for something else meanwhile.
+    `error` is what the stream ended with; None for a clean end and for one that was asked for. `completed` tells that
+    everything was delivered, to the end.
     """
 
     def __init__(self, stream: Stream, *, grace: float | None = None, hold: Hold | None = None, share: int = 1) -> None:
@@ -55,10 +56,11 @@ class AsyncPump:
         self.completed = False
         self.error: BaseException | None = None
         self._cleanup_limit: Timer | None = None
-        self.first_turn: asyncio.Future[None] = loop.create_future()
+        self.watcher: asyncio.Task[Any] | None = None
+        self._first_turn: asyncio.Future[None] | None = loop.create_future()
         self.over: asyncio.Future[bool] = loop.create_future()
         self.task = loop.create_task(self._run(), context=stream.context)
-        self.task.add_done_callback(lambda _: self._finish(closed=True))
+        self.task.add_done_callback(self._ended, context=stream.context)
         if grace is None:
             loop.call_soon(self._end_first_turn)  # queued behind the task's first step: runs when the source suspends
         else:
@@ -71,11 +73,25 @@ class AsyncPump:
         """Whether the stream was told to end, or found that its client has left."""
         return self._stopping
 
+    async def begun(self) -> None:
+        """Wait until the source has suspended once (or `grace` has passed), has something to send, or has ended."""
+        if self._first_turn is not None:
+            await asyncio.shield(self._first_turn)
+
     def open(self, deliver: Deliver, *, to_server: bool) -> None:
         """Let frames go to `deliver` from now on: the server's own `send`, or what takes them elsewhere."""
         running = not self._stopping and not self._closing
         self._out.open(deliver, self._fill if to_server and running else None)
         self._loop.call_soon(self._flush_aside)
+
+    def end_early(self) -> None:
+        """Stop, from any thread, because the stream's life is to end."""
+        call_threadsafe(self._loop, self._end_early)
+
+    def _end_early(self) -> None:
+        clean = self.stream.life.clean
+        if self.stream.leads or not clean:  # else what is inside ends it
+            self.stop(patiently=clean)
 
     def stop(self, *, patiently: bool = False) -> None:
         """End the source: CancelledError where it awaits. Harmless when it is ending already.
@@ -163,7 +179,7 @@ class AsyncPump:
         except (Exception, asyncio.CancelledError) as exc:
             if self._stopping:
                 raise
-            if self._out.frames and self.first_turn.done():
+            if self._out.frames and self._first_turn is None:
                 await self._flush()  # what came before the error goes before it
             last = self.stream.failed(as_error(exc), self._out.index)
         if self._stopping:
@@ -296,13 +312,20 @@ class AsyncPump:
         self.task.cancel()
         self._finish(closed=False)
 
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        self._finish(closed=True)
+
     def _finish(self, *, closed: bool) -> None:
         if self._cleanup_limit is not None:
             self._cleanup_limit.cancel()
         self._end_first_turn()
         if not self.over.done():
             self.over.set_result(closed)
+        if self.watcher is not None:
+            self.watcher.cancel()
+            self.watcher = None
 
     def _end_first_turn(self) -> None:
-        if not self.first_turn.done():
-            self.first_turn.set_result(None)
+        if self._first_turn is not None:
+            self._first_turn.set_result(None)
+            self._first_turn = None

@@ -72,7 +72,7 @@ class Rounds:
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._loop, self._clock = loop, clock
         self._times: list[float] = []
-        self._groups: dict[float, set[Keepalive]] = {}
+        self._groups: dict[float, dict[Keepalive, None]] = {}
         self._armed: float | None = None
         self._timer: Timer | None = None
         self._filling: set[asyncio.Task[None]] = set()
@@ -84,16 +84,16 @@ class Rounds:
             time = self._times[before]
         else:
             insort(self._times, time)
-            self._groups[time] = set()
+            self._groups[time] = {}
             self._arm()
-        self._groups[time].add(keepalive)
+        self._groups[time][keepalive] = None
         keepalive.look_at = time
 
     def leave(self, keepalive: Keepalive) -> None:
         """Look at a stream no more."""
         time = keepalive.look_at
         if group := self._groups.get(time):
-            group.discard(keepalive)
+            group.pop(keepalive, None)
             if not group:
                 del self._groups[time]
                 self._times.remove(time)

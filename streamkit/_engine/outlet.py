@@ -31,25 +31,6 @@ class Outlet:
         stalled: A delivery was under way then, which the client did not take.
     """
 
-    __slots__ = (
-        "_begun",
-        "_deliver",
-        "_delivered",
-        "_in_servers_task",
-        "_keepalive",
-        "_left",
-        "_limit",
-        "_loop",
-        "_opened",
-        "_sender",
-        "_stream",
-        "_suspended",
-        "frames",
-        "given_up",
-        "size",
-        "stalled",
-    )
-
     def __init__(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
         self.frames: list[bytes] = []
         self.size = 0
