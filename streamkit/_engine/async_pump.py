@@ -47,13 +47,9 @@ class AsyncPump:
         self._loop = loop = asyncio.get_running_loop()
         self._out = Outlet(stream, loop)
         self._side_task: asyncio.Task[None] | None = None
-        self._gathering = False
-        self._waited = False
+        self._started = self._stopping = self._closing = self.completed = False
+        self._gathering = self._waited = False
         self._considerate = True
-        self._started = False
-        self._stopping = False
-        self._closing = False
-        self.completed = False
         self.error: BaseException | None = None
         self._cleanup_limit: Timer | None = None
         self.watcher: asyncio.Task[Any] | None = None

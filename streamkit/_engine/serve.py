@@ -58,7 +58,8 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
         await _send(send, _body(b"", more=True))  # some servers hold the head until the first of these
         del start  # as long as the stream lasts nobody needs it any more
         pump.open(lambda chunk: send({"type": "http.response.body", "body": chunk, "more_body": True}), to_server=True)
-        await _send_body(pump, receive, send)
+        await _until_over(pump, receive)
+        await _send_end(pump, receive, send)
     except ClientLeft:
         pass
     except StreamCutError:
@@ -76,9 +77,29 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
                 life.close("error" if pump.error is not None else "completed" if done else "disconnected")
 
 
-async def _send_body(pump: AsyncPump, receive: Receive, send: Send) -> None:
+async def _until_over(pump: AsyncPump, receive: Receive) -> None:
+    """Wait until the source has been closed, because it has ended or because its client has left.
+
+    Thousands of streams do this most of the time, so no second task does it for each: when the source has been closed,
+    the pump cancels this one in its wait for the client, as `asyncio.timeout` does when the time is up.
+    """
+    pump.watcher = task = cast("asyncio.Task[Any]", asyncio.current_task())
+    before = task.cancelling()
+    try:
+        if not pump.over.done():
+            await _watch(receive, pump)
+    except asyncio.CancelledError:
+        if pump.watcher is not None or task.cancelling() > before + 1:
+            raise  # the server's own
+    finally:
+        if pump.watcher is None:
+            task.uncancel()
+        pump.watcher = None
+    await pump.finished()
+
+
+async def _send_end(pump: AsyncPump, receive: Receive, send: Send) -> None:
     life = pump.stream.life
-    await _until_over(receive, pump)
     watcher = asyncio.create_task(_watch(receive, pump))
     try:
         if life.clean and not pump.completed:
@@ -91,28 +112,6 @@ async def _send_body(pump: AsyncPump, receive: Receive, send: Send) -> None:
             await _last(pump, pump.finish(lambda: send(_body(b"", more=False))))
     finally:
         watcher.cancel()
-
-
-async def _until_over(receive: Receive, pump: AsyncPump) -> None:
-    """Wait until the source has been closed, because it has ended or because its client has left.
-
-    Thousands of streams do that most of the time, and no second task does it for each: when the source has been closed,
-    the pump cancels this one in its wait for the client, as `asyncio.timeout` does when the time is up.
-    """
-    task = cast("asyncio.Task[Any]", asyncio.current_task())
-    before = task.cancelling()
-    pump.watcher = task
-    try:
-        if not pump.over.done():
-            await _watch(receive, pump)
-    except asyncio.CancelledError:
-        if pump.watcher is not None or task.cancelling() > before + 1:
-            raise  # the server's own
-    finally:
-        if pump.watcher is None:
-            task.uncancel()
-        pump.watcher = None
-    await pump.finished()
 
 
 async def _last(pump: AsyncPump, sending: Awaitable[None]) -> None:
