@@ -14,7 +14,7 @@ and is thrown into it there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from time import perf_counter
 from typing import Any
 
@@ -37,7 +37,7 @@ class AsyncPump:
     Nothing is delivered before `open`. `over` is done when the source has been closed: True; or has taken longer for it
     than `cleanup_timeout`: False; then a `watcher` is cancelled, a task that waits for something else meanwhile.
     `error` is what the stream ended with; None for a clean end and for one that was asked for. `completed` tells that
-    everything was delivered, to the end.
+    everything was delivered, to the end; `stopping`, that the stream was told to end, or that its client has left.
     """
 
     def __init__(self, stream: Stream, *, grace: float | None = None, hold: Hold | None = None, share: int = 1) -> None:
@@ -45,10 +45,9 @@ class AsyncPump:
         self._share = share
         self._hold = hold
         self._loop = loop = asyncio.get_running_loop()
-        self._out = Outlet(stream, loop)
+        self.out = Outlet(stream, loop)
         self._side_task: asyncio.Task[None] | None = None
-        self._started = self._stopping = self._closing = self.completed = False
-        self._gathering = self._waited = False
+        self.stopping = self.completed = self._started = self._closing = self._gathering = self._waited = False
         self._considerate = True
         self.error: BaseException | None = None
         self._cleanup_limit: Timer | None = None
@@ -56,18 +55,13 @@ class AsyncPump:
         self._first_turn: asyncio.Future[None] | None = loop.create_future()
         self.over: asyncio.Future[bool] = loop.create_future()
         self.task = loop.create_task(self._run(), context=stream.context)
-        self.task.add_done_callback(self._ended, context=stream.context)
+        self.task.add_done_callback(self._finish, context=stream.context)
         if grace is None:
             loop.call_soon(self._end_first_turn)  # queued behind the task's first step: runs when the source suspends
         else:
             loop.call_later(grace, self._end_first_turn)
 
     # -- from outside --------------------------------------------------------------------------------------------
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the stream was told to end, or found that its client has left."""
-        return self._stopping
 
     async def begun(self) -> None:
         """Wait until the source has suspended once (or `grace` has passed), has something to send, or has ended."""
@@ -76,8 +70,8 @@ class AsyncPump:
 
     def open(self, deliver: Deliver, *, to_server: bool) -> None:
         """Let frames go to `deliver` from now on: the server's own `send`, or what takes them elsewhere."""
-        running = not self._stopping and not self._closing
-        self._out.open(deliver, self._fill if to_server and running else None)
+        running = not self.stopping and not self._closing
+        self.out.open(deliver, self._fill if to_server and running else None)
         self._loop.call_soon(self._flush_aside)
 
     def end_early(self) -> None:
@@ -94,36 +88,13 @@ class AsyncPump:
 
         With `patiently` a delivery that is under way goes on, until a second call without it.
         """
-        first, self._stopping = not self._stopping, True
+        first, self.stopping = not self.stopping, True
         if not patiently:
-            self._out.give_up(besides=self.task if first else None)  # which is cancelled below
+            self.out.give_up(besides=self.task if first else None)  # which is cancelled below
         if first:
             self._limit_cleanup()
             if self._started and not self._closing:  # a task that is cancelled before it starts would close nothing
                 self.task.cancel()
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether deliveries are cancelled, and by `stop`."""
-        return self._out.given_up
-
-    @property
-    def stalled(self) -> bool:
-        """Whether a delivery was given up that the client did not take."""
-        return self._out.stalled
-
-    async def flush_last(self, last: bytes) -> None:
-        """Deliver what was encoded before the source was stopped, and then `last`; from the task of the reader.
-
-        Raises:
-            DeliveryFailed: What takes them raised.
-            CancelledError: `stop` has given the delivery up.
-        """
-        await self._out.flush_last(last)
-
-    async def finish(self, send: Callable[[], Awaitable[None]]) -> None:
-        """Call `send`, which ends the body, from the server's task; raises what `flush_last` does."""
-        await self._out.finish(send)
 
     async def finished(self) -> bool:
         """Wait for the source's cleanup; False, and a log record, when it took longer than `cleanup_timeout`."""
@@ -143,7 +114,7 @@ class AsyncPump:
     async def _run_source(self) -> None:
         items: Any = None
         try:
-            if not self._stopping:
+            if not self.stopping:
                 items = aiter(self.stream.source)  # type: ignore[arg-type]
                 await self._iterate_to_end(items)
         except (Exception, asyncio.CancelledError) as exc:
@@ -159,7 +130,7 @@ class AsyncPump:
     def _failed(self, error: Exception | asyncio.CancelledError) -> None:
         if isinstance(error, DeliveryFailed):
             self._delivery_failed(error)
-        elif not self._stopping:
+        elif not self.stopping:
             self.error = self.error or as_error(error)
         elif isinstance(error, Exception):
             logger.error("Closing %r failed", self.stream.source, exc_info=error)
@@ -173,21 +144,21 @@ class AsyncPump:
         except DeliveryFailed:
             raise
         except (Exception, asyncio.CancelledError) as exc:
-            if self._stopping:
+            if self.stopping:
                 raise
-            if self._out.frames and self._first_turn is None:
+            if self.out.frames and self._first_turn is None:
                 await self._flush()  # what came before the error goes before it
-            last = self.stream.failed(as_error(exc), self._out.index)
-        if self._stopping:
+            last = self.stream.failed(as_error(exc), self.out.index)
+        if self.stopping:
             raise asyncio.CancelledError  # the source swallowed ours
         if last:
-            self._out.append(last)
-        while self._out.frames or self._out.delivering:
+            self.out.append(last)
+        while self.out.frames or self.out.delivering:
             await self._flush()
         self.completed = True
 
     async def _iterate(self, items: AsyncIterator[object], first: list[object]) -> None:
-        out, limit = self._out, max(1, self.stream.policy.buffer_size // self._share)
+        out, limit = self.out, max(1, self.stream.policy.buffer_size // self._share)
         encode, append, clock = self.stream.encoder(), out.frames.append, perf_counter
         for item in first:
             out.append(encode(item))
@@ -195,7 +166,7 @@ class AsyncPump:
                 return
         added, room, due = 0, limit, clock() + AT_ONCE
         async for item in Resumed(items):
-            if self._stopping:
+            if self.stopping:
                 raise asyncio.CancelledError  # the source swallowed ours
             frame = encode(item)
             append(frame)
@@ -217,7 +188,7 @@ class AsyncPump:
     def _sent_at_once(self) -> bool:
         """Send what there is, where that needs no wait and the source lets others have their turns."""
         self._considerate, self._waited = self._considerate and self._waited, False
-        return self._considerate and self._out.flush_at_once()
+        return self._considerate and self.out.flush_at_once()
 
     async def _hand_over(self, items: AsyncIterator[object], encode: Encode) -> bool:
         """Send what there is and give the loop a turn; False when the source has ended meanwhile.
@@ -230,15 +201,15 @@ class AsyncPump:
                 await asyncio.sleep(0)
                 break
             except asyncio.CancelledError as exc:
-                if self._stopping:
+                if self.stopping:
                     raise
                 foreign = exc
             try:
                 item = await throw_async(items, foreign)
             except StopAsyncIteration:
                 return False
-            self._out.append(encode(item))
-        if self._stopping:
+            self.out.append(encode(item))
+        if self.stopping:
             raise asyncio.CancelledError  # the send swallowed ours
         self._waited = False
         return True
@@ -246,17 +217,17 @@ class AsyncPump:
     # -- sending -------------------------------------------------------------------------------------------------
 
     def _flush(self) -> Coroutine[Any, Any, None]:
-        if not self._out.opened:
+        if self.out.deliver is None:
             self._end_first_turn()
-        return self._out.flush()
+        return self.out.flush()
 
     def _fill(self) -> Coroutine[Any, Any, None] | None:
         """Send the filler, unless a delivery is under way: then the client is not idle but slow."""
-        if self._out.delivering:
+        if self.out.delivering:
             return None
-        self._out.append(self.stream.format.keepalive, item=False)
+        self.out.append(self.stream.format.keepalive, item=False)
         try:
-            done = self._busy_aside or self._out.flush_at_once()
+            done = self._busy_aside or self.out.flush_at_once()
         except DeliveryFailed as failure:
             self._delivery_failed(failure)
             done = True
@@ -264,25 +235,25 @@ class AsyncPump:
 
     def _source_suspended(self) -> None:
         self._gathering = False
-        if self._out.frames:
+        if self.out.frames:
             self._end_first_turn()
         self._flush_aside()
 
     def _flush_aside(self) -> None:
         """Send from a task of its own: the source is suspended, or silent."""
-        if self._out.frames and not self._busy_aside:
+        if self.out.frames and not self._busy_aside:
             self._side_task = self._loop.create_task(self._flush_all_aside())
 
     @property
     def _busy_aside(self) -> bool:
         """Whether nothing may be sent beside the source's own task, or something is sent already."""
-        out, task = self._out, self._side_task
+        out, task = self.out, self._side_task
         busy = out.delivering or not (task is None or task.done())
-        return busy or self._stopping or self._closing or not out.opened
+        return busy or self.stopping or self._closing or out.deliver is None
 
     async def _flush_all_aside(self) -> None:
         try:
-            while self._out.frames and not self._stopping:
+            while self.out.frames and not self.stopping:
                 await self._flush()
         except DeliveryFailed as failure:
             self._delivery_failed(failure)
@@ -297,7 +268,7 @@ class AsyncPump:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _limit_cleanup(self) -> None:
-        self._out.stop_fillers()
+        self.out.stop_fillers()
         if self._cleanup_limit is None:
             timeout = self.stream.policy.cleanup_timeout
             self._cleanup_limit = self.stream.clock.call_later(self._loop, timeout, self._abandon)
@@ -306,17 +277,14 @@ class AsyncPump:
         timeout = self.stream.policy.cleanup_timeout
         logger.warning("The cleanup of %r did not end within %g s and is abandoned", self.stream.source, timeout)
         self.task.cancel()
-        self._finish(closed=False)
+        self._finish()
 
-    def _ended(self, _: asyncio.Task[None]) -> None:
-        self._finish(closed=True)
-
-    def _finish(self, *, closed: bool) -> None:
+    def _finish(self, ended: asyncio.Task[None] | None = None) -> None:
         if self._cleanup_limit is not None:
             self._cleanup_limit.cancel()
         self._end_first_turn()
         if not self.over.done():
-            self.over.set_result(closed)
+            self.over.set_result(ended is not None)
         if self.watcher is not None:
             self.watcher.cancel()
             self.watcher = None

@@ -10,6 +10,7 @@ import asyncio
 from bisect import bisect_right, insort
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,6 @@ class Rounds:
         self._loop, self._clock = loop, clock
         self._times: list[float] = []
         self._groups: dict[float, dict[Keepalive, None]] = {}
-        self._armed: float | None = None
         self._timer: Timer | None = None
         self._filling: set[asyncio.Task[None]] = set()
 
@@ -100,48 +100,35 @@ class Rounds:
                 self._arm()
 
     def _arm(self) -> None:
-        """Have the timer go off at the first of all times."""
-        first = self._times[0] if self._times else None
-        if first == self._armed:
-            return
+        """Set the timer to the first of all times."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer, self._armed = None, first
-        if first is not None:
-            delay = max(0.0, first - self._clock.now())
+            self._timer = None
+        if self._times:
+            delay = max(0.0, self._times[0] - self._clock.now())
             # A timer keeps the Context in which it was set, and this one outlives the request that sets it.
             self._timer = Context().run(self._clock.call_later, self._loop, delay, self._look)
 
     def _look(self) -> None:
-        self._timer = self._armed = None
-        self._start(list(self._groups.pop(self._times.pop(0))))
+        self._go_on(list(self._groups.pop(self._times.pop(0))))
         self._arm()
 
-    def _start(self, group: list[Keepalive]) -> None:
-        task = self._loop.create_task(self._fill(group))
-        self._filling.add(task)
-        task.add_done_callback(self._filling.discard)
+    def _go_on(self, group: list[Keepalive]) -> None:
+        """Serve the rest of a group in a task of its own, when the loop has its next turn."""
+        if group:
+            task = self._loop.create_task(self._fill(group.copy()))
+            self._filling.add(task)
+            task.add_done_callback(self._filling.discard)
+            group.clear()
 
     async def _fill(self, group: list[Keepalive]) -> None:
-        """Send what is due; a filler that has to wait keeps this task, and the others go on without it."""
-
-        def go_on() -> None:
-            if group:
-                self._start(group.copy())
-                group.clear()
-
+        """Send what is due; the others need not wait for a client that takes its filler slowly."""
         until = perf_counter() + SLICE
-        while group:
-            keepalive = group.pop()
-            if keepalive.stopped or not keepalive.look():
-                continue
-            run = keepalive.context.run
-            try:
-                if (filling := run(keepalive.fill)) is not None:
-                    await noting_waits(filling, go_on, run)
-            except Exception:
-                go_on()
-                raise
-            if perf_counter() > until:
-                await asyncio.sleep(0)
-                until = perf_counter() + SLICE
+        try:
+            while group and perf_counter() < until:
+                keepalive = group.pop()
+                run = keepalive.context.run
+                if not keepalive.stopped and keepalive.look() and (filling := run(keepalive.fill)) is not None:
+                    await noting_waits(filling, partial(self._go_on, group), run)
+        finally:
+            self._go_on(group)

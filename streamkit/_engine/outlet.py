@@ -27,19 +27,17 @@ class Outlet:
     Attributes:
         frames: What is to be sent.
         size: Of the frames, in bytes; whoever appends frames for a while without waiting may add it up later.
+        deliver: Where they go, once `open` was called.
         given_up: Nothing is delivered any more.
         stalled: A delivery was under way then, which the client did not take.
     """
 
     def __init__(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
         self.frames: list[bytes] = []
-        self.size = 0
-        self._left = 0
-        self._stream = stream
-        self._loop = loop
-        self.given_up = False
-        self.stalled = False
-        self._deliver: Deliver | None = None
+        self.size = self._left = 0
+        self._stream, self._loop = stream, loop
+        self.given_up = self.stalled = False
+        self.deliver: Deliver | None = None
         self._opened: asyncio.Future[None] | None = None
         self._in_servers_task = False
         self._begun: Begun | None = None
@@ -55,18 +53,13 @@ class Outlet:
         Where that is the server's own `send`, `fill` is called when the stream was silent for long, a client that is
         slow for long ends it, and what it takes is counted.
         """
-        self._deliver = deliver
+        self.deliver = deliver
         if self._opened is not None:
             self._opened.set_result(None)
         if fill is not None:
             self._suspended = self._limit_delivery
             if (interval := self._stream.interval) is not None:
                 self._keepalive = Keepalive(interval, self._stream.clock, self._stream.context, fill)
-
-    @property
-    def opened(self) -> bool:
-        """Whether frames may leave."""
-        return self._deliver is not None
 
     @property
     def index(self) -> int:
@@ -110,9 +103,9 @@ class Outlet:
         Raises:
             DeliveryFailed: The server's `send` raised.
         """
-        if self._deliver is None or self._sender is not None or self.given_up:
+        if self.deliver is None or self._sender is not None or self.given_up:
             return False
-        self._begun = self._begin(self._deliver)
+        self._begun = self._begin(self.deliver)
         return self._begun is None
 
     async def flush(self) -> None:
@@ -125,18 +118,17 @@ class Outlet:
         """
         begun, self._begun = self._begun, None
         if begun is None:
-            while self._deliver is None:
+            while self.deliver is None:
                 self._opened = self._opened or self._loop.create_future()
                 await asyncio.shield(self._opened)
             if self._sender is not None:
                 await self.quiet()
             if self.given_up:
                 raise asyncio.CancelledError  # what was under way did not leave, nor will this
-            begun = self._begin(self._deliver)
+            begun = self._begin(self.deliver)
         if begun is not None:
-            stepped, count, chunk, since = begun
-            kept = await self._wait_for(stepped)
-            self._have_left(count, chunk, since)
+            kept = await self._wait_for(begun[0])
+            self._have_left(*begun[1:])
             if kept is not None:
                 raise kept
 
@@ -168,24 +160,21 @@ class Outlet:
         try:
             return await deliver_whole(stepped, self._may_be_given_up, self._suspended)
         finally:
-            self._returned()
+            self._sender = None
+            if self._delivered is not None:
+                self._delivered.set_result(None)
+                self._delivered = None
+            if self._limit is not None:
+                self._limit.cancel()
+                self._limit = None
 
     def _may_be_given_up(self) -> bool:
         return self.given_up or self._in_servers_task
 
-    def _returned(self) -> None:
-        self._sender = None
-        if self._delivered is not None:
-            self._delivered.set_result(None)
-            self._delivered = None
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
-
     def _have_left(self, count: int, chunk: bytes, begun: float) -> None:
         stream, life = self._stream, self._stream.life
         if chunk and stream.counts:
-            life.frames = self._left + len(self.frames)
+            life.frames = self.index
         if chunk and self._keepalive is not None:
             self._keepalive.sent()
         if chunk and self._suspended is not None and stream.measures:

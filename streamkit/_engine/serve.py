@@ -64,7 +64,7 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
         pass
     except StreamCutError:
         whole = False
-        if pump.stalled:
+        if pump.out.stalled:
             abort_connection(send, receive)
         raise
     finally:
@@ -103,13 +103,13 @@ async def _send_end(pump: AsyncPump, receive: Receive, send: Send) -> None:
     watcher = asyncio.create_task(_watch(receive, pump))
     try:
         if life.clean and not pump.completed:
-            await _last(pump, pump.flush_last(pump.stream.last_words()))
+            await _last(pump, pump.out.flush_last(pump.stream.last_words()))
         if (error := pump.error) is not None:
             raise error
         if life.ending and not (life.clean or pump.completed):
             raise StreamCutError(str(life.reason))
         if life.clean or not pump.stopping:
-            await _last(pump, pump.finish(lambda: send(_body(b"", more=False))))
+            await _last(pump, pump.out.finish(lambda: send(_body(b"", more=False))))
     finally:
         watcher.cancel()
 
@@ -125,7 +125,7 @@ async def _last(pump: AsyncPump, sending: Awaitable[None]) -> None:
     try:
         await sending
     except asyncio.CancelledError:
-        if not pump.gave_up or task is None or task.cancelling() > 1:
+        if not pump.out.given_up or task is None or task.cancelling() > 1:
             raise  # the server's own
         task.uncancel()
         if life.ending and not life.clean:
