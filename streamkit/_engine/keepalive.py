@@ -59,11 +59,10 @@ class Keepalive:
 
     def look(self) -> bool:
         """Tell whether a filler is due, and wait for the next look."""
-        early = self._patience * EARLY
-        due = self._last_sent + self._patience - early <= self._clock.now()
+        due = self._last_sent + self._patience * (1 - EARLY) <= self._clock.now()
         if due:
             self.sent()
-        self._rounds.enter(self, self._last_sent + self._patience, early)
+        self._rounds.enter(self, self._last_sent + self._patience, self._patience * EARLY)
         return due
 
 

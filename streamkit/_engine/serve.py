@@ -87,7 +87,9 @@ async def _until_over(pump: AsyncPump, receive: Receive) -> None:
     before = task.cancelling()
     try:
         if not pump.over.done():
-            await _watch(receive, pump)
+            await _left(receive)
+            if pump.watcher is not None:
+                pump.stop()
     except asyncio.CancelledError:
         if pump.watcher is not None or task.cancelling() > before + 1:
             raise  # the server's own
@@ -100,7 +102,8 @@ async def _until_over(pump: AsyncPump, receive: Receive) -> None:
 
 async def _send_end(pump: AsyncPump, receive: Receive, send: Send) -> None:
     life = pump.stream.life
-    watcher = asyncio.create_task(_watch(receive, pump))
+    watcher = asyncio.create_task(_left(receive))
+    watcher.add_done_callback(lambda _: pump.stop())
     try:
         if life.clean and not pump.completed:
             await _last(pump, pump.out.flush_last(pump.stream.last_words()))
@@ -148,14 +151,13 @@ def _body(chunk: bytes, *, more: bool) -> Message:
     return {"type": "http.response.body", "body": chunk, "more_body": more}
 
 
-async def _watch(receive: Receive, pump: AsyncPump) -> None:
-    """Stop the pump when the client leaves."""
+async def _left(receive: Receive) -> None:
+    """Wait until the client leaves."""
     try:
         while (await receive())["type"] != "http.disconnect":
             pass
     except Exception as exc:
         logger.debug("receive() failed, which is taken for a client that has left: %r", exc)
-    pump.stop()
 
 
 def _new_pump(stream: Stream) -> AsyncPump:
