@@ -222,16 +222,15 @@ class AsyncPump:
         return self.out.flush()
 
     def _fill(self) -> Coroutine[Any, Any, None] | None:
-        """Send the filler, unless a delivery is under way: then the client is not idle but slow."""
-        if self.out.delivering:
+        """Send the filler, unless something is being sent: then the client is not idle but slow."""
+        if self._busy_aside:
             return None
         self.out.append(self.stream.format.keepalive, item=False)
         try:
-            done = self._busy_aside or self.out.flush_at_once()
+            return None if self.out.flush_at_once() else self._flush_all_aside()
         except DeliveryFailed as failure:
             self._delivery_failed(failure)
-            done = True
-        return None if done else self._flush_all_aside()
+            return None
 
     def _source_suspended(self) -> None:
         self._gathering = False
