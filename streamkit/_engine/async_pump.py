@@ -211,7 +211,6 @@ class AsyncPump:
             self.out.append(encode(item))
         if self.stopping:
             raise asyncio.CancelledError  # the send swallowed ours
-        self._waited = False
         return True
 
     # -- sending -------------------------------------------------------------------------------------------------

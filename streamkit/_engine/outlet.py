@@ -103,7 +103,7 @@ class Outlet:
         Raises:
             DeliveryFailed: The server's `send` raised.
         """
-        if self.deliver is None or self._sender is not None or self.given_up:
+        if self.deliver is None or self._sender is not None:
             return False
         self._begun = self._begin(self.deliver)
         return self._begun is None

@@ -294,21 +294,15 @@ def test_end_of_a_source_leaves_the_server_s_task_uncancelled() -> None:
 def test_server_that_cancels_the_app_as_the_source_ends_gets_its_cancellation() -> None:
     """Two cancellations at once, ours and the server's: ours is taken back, and the server's goes on."""
 
-    class Cancelled(Client):
-        async def receive(self) -> dict[str, Any]:
-            try:
-                return await super().receive()
-            finally:
-                own = asyncio.current_task()
-                assert own is not None
-                own.cancel()
-
     async def work() -> None:
         async def items() -> AsyncIterator[str]:
             await asyncio.sleep(0)
             yield "a"
+            pump = asyncio.current_task()
+            assert pump is not None
+            pump.add_done_callback(lambda _: task.cancel())  # after the pump's own, and before the server's task runs
 
-        task = start(items(), Cancelled())
+        task = start(items(), Client())
         with pytest.raises(asyncio.CancelledError):
             await task
         assert task.cancelled()

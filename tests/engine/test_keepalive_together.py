@@ -222,6 +222,25 @@ def test_filler_that_fails_keeps_no_other_from_leaving() -> None:
     run(work())
 
 
+def test_stream_that_ends_in_the_middle_of_a_round_gets_no_filler() -> None:
+    """Whatever is set off by the filler of another stream may end it."""
+
+    async def work() -> None:
+        clock, filled, kept = FakeClock(), [], list[Keepalive]()
+
+        def fill() -> None:
+            filled.append(1)
+            for each in kept:
+                each.stop()
+
+        kept += [Keepalive(15, clock, copy_context(), fill) for _ in range(3)]
+        await clock.advance(20)
+        assert filled == [1]
+        assert clock.pending == []
+
+    run(work())
+
+
 def test_nothing_is_kept_of_a_loop_whose_streams_are_over() -> None:
     """A process that makes many loops, as one for each test, keeps none of them."""
 
