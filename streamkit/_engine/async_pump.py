@@ -153,7 +153,7 @@ class AsyncPump:
             raise asyncio.CancelledError  # the source swallowed ours
         if last:
             self.out.append(last)
-        while self.out.frames or self.out.delivering:
+        while self.out.frames or self.out.sender is not None:
             await self._flush()
         self.completed = True
 
@@ -246,7 +246,7 @@ class AsyncPump:
     def _busy_aside(self) -> bool:
         """Whether nothing may be sent beside the source's own task, or something is sent already."""
         out, task = self.out, self._side_task
-        busy = out.delivering or not (task is None or task.done())
+        busy = out.sender is not None or not (task is None or task.done())
         return busy or self.stopping or self._closing or out.deliver is None
 
     async def _flush_all_aside(self) -> None:

@@ -12,14 +12,12 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from streamkit._engine.clock import Clock, Timer
 from streamkit._engine.delivery import noting_waits
 from streamkit._engine.register import register
 from streamkit._engine.stream import FIRST_KEEPALIVE
-
-if TYPE_CHECKING:
-    from streamkit._engine.clock import Clock, Timer
 
 EARLY = 1 / 16
 """By which part of its time a filler may be early."""

@@ -28,6 +28,7 @@ class Outlet:
         frames: What is to be sent.
         size: Of the frames, in bytes; whoever appends frames for a while without waiting may add it up later.
         deliver: Where they go, once `open` was called.
+        sender: The task that waits for the delivery under way.
         given_up: Nothing is delivered any more.
         stalled: A delivery was under way then, which the client did not take.
     """
@@ -41,7 +42,7 @@ class Outlet:
         self._opened: asyncio.Future[None] | None = None
         self._in_servers_task = False
         self._begun: Begun | None = None
-        self._sender: asyncio.Task[Any] | None = None
+        self.sender: asyncio.Task[Any] | None = None
         self._delivered: asyncio.Future[None] | None = None
         self._suspended: Callable[[], None] | None = None
         self._keepalive: Keepalive | None = None
@@ -66,18 +67,13 @@ class Outlet:
         """How many items were encoded."""
         return self._left + len(self.frames)
 
-    @property
-    def delivering(self) -> bool:
-        """Whether a delivery is under way."""
-        return self._sender is not None
-
     def give_up(self, *, besides: asyncio.Task[None] | None) -> None:
         """Cancel the delivery under way, unless it is in the task `besides`; from now on any can be cancelled."""
         if not self.given_up:
             self.given_up = True
-            self.stalled = self._sender is not None
-            if self._sender is not None and self._sender is not besides:
-                self._sender.cancel()
+            self.stalled = self.sender is not None
+            if self.sender is not None and self.sender is not besides:
+                self.sender.cancel()
 
     def append(self, frame: bytes, *, item: bool = True) -> None:
         """Take the frame of one item, or one that is not any item's."""
@@ -91,19 +87,13 @@ class Outlet:
         if self._keepalive is not None:
             self._keepalive.stop()
 
-    async def quiet(self) -> None:
-        """Wait until no delivery is under way."""
-        while self.delivering:
-            self._delivered = self._delivered or self._loop.create_future()
-            await asyncio.shield(self._delivered)
-
     def flush_at_once(self) -> bool:
         """Deliver what there is, where nothing needs to be waited for; else `flush` is to be awaited next.
 
         Raises:
             DeliveryFailed: The server's `send` raised.
         """
-        if self.deliver is None or self._sender is not None:
+        if self.deliver is None or self.sender is not None:
             return False
         self._begun = self._begin(self.deliver)
         return self._begun is None
@@ -121,8 +111,9 @@ class Outlet:
             while self.deliver is None:
                 self._opened = self._opened or self._loop.create_future()
                 await asyncio.shield(self._opened)
-            if self._sender is not None:
-                await self.quiet()
+            while self.sender is not None:
+                self._delivered = self._delivered or self._loop.create_future()
+                await asyncio.shield(self._delivered)
             if self.given_up:
                 raise asyncio.CancelledError  # what was under way did not leave, nor will this
             begun = self._begin(self.deliver)
@@ -156,20 +147,17 @@ class Outlet:
         return None
 
     async def _wait_for(self, stepped: Stepped) -> asyncio.CancelledError | None:
-        self._sender = asyncio.current_task()
+        self.sender = asyncio.current_task()
         try:
-            return await deliver_whole(stepped, self._may_be_given_up, self._suspended)
+            return await deliver_whole(stepped, lambda: self.given_up or self._in_servers_task, self._suspended)
         finally:
-            self._sender = None
+            self.sender = None
             if self._delivered is not None:
                 self._delivered.set_result(None)
                 self._delivered = None
             if self._limit is not None:
                 self._limit.cancel()
                 self._limit = None
-
-    def _may_be_given_up(self) -> bool:
-        return self.given_up or self._in_servers_task
 
     def _have_left(self, count: int, chunk: bytes, begun: float) -> None:
         stream, life = self._stream, self._stream.life
