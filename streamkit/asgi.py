@@ -76,26 +76,26 @@ async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
     step_aside(scope)
     method, accept = scope["method"], accepted(scope)
     answer = options.negotiate(accept)
-    if answer is None:
+    if answer is None and method == "HEAD":
         answer = Answer(status, headers(), b"")
-        if method != "HEAD":
-            try:
-                options.stream.life.asked_by(method, accept)
-                await serve(options.stream, _start(answer), receive, send)
-                return
-            except TooManyStreamsError as exc:
-                answer = refusal(options.stream.format, method, accept, exc.limit, answer.headers)
-            except BaseException:
-                if options.stream.begun:
-                    cut_off(scope)
-                raise
+    if answer is None:
+        try:
+            options.stream.life.asked_by(method, accept)
+            await serve(options.stream, _start(status, headers()), receive, send)
+            return
+        except TooManyStreamsError as exc:
+            answer = refusal(options.stream.format, method, accept, exc.limit, headers())
+        except BaseException:
+            if options.stream.begun:
+                cut_off(scope)
+            raise
     options.discard()
-    await send(_start(answer))
+    await send(_start(answer.status, answer.headers))
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
-def _start(answer: Answer) -> Message:
-    return {"type": "http.response.start", "status": answer.status, "headers": raw_headers(answer.headers)}
+def _start(status: int, headers: list[tuple[str, str]]) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": raw_headers(headers)}
 
 
 class _Response(StreamOptions):

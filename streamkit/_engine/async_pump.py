@@ -1,9 +1,10 @@
 """Iterate, encode and close an async source in one asyncio task.
 
 When a batch leaves: an item that took more than 0.5 ms goes before the source is resumed; quick ones gather and go when
-the source suspends, after 1 ms, or when the buffer is full. After a batch the event loop gets a turn, so a source that
-never awaits freezes nobody. One delivery is in flight at a time, and a frame leaves the buffer when its delivery has
-returned: nothing is sent twice and nothing is lost, also when the source raises.
+the source suspends, after 0.5 ms, or when the buffer is full. After a batch the event loop gets a turn, so a source
+that never awaits freezes nobody; one that has awaited before each of its batches so far needs none from us. One
+delivery is in flight at a time, and a frame leaves the buffer when its delivery has returned: nothing is sent twice and
+nothing is lost, also when the source raises.
 
 The pump awaits the delivery itself, so a paced token costs no hop to another task. Whatever it awaits between two items
 may be cancelled on behalf of a timeout that the source holds open across its `yield`; that error belongs to the source
@@ -13,29 +14,30 @@ and is thrown into it there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from time import perf_counter
 from typing import Any
 
 from streamkit._engine.clock import Timer
-from streamkit._engine.delivery import ClientLeft, DeliveryFailed
+from streamkit._engine.delivery import ClientLeft, DeliveryFailed, noting_waits
+from streamkit._engine.handoff import call_threadsafe
 from streamkit._engine.hold import Hold
 from streamkit._engine.outlet import Deliver, Outlet
 from streamkit._engine.register import logger
 from streamkit._engine.source import Resumed, as_error, throw_async
 from streamkit._engine.stream import Encode, Stream
 
-SLOW_ITEM = 0.0005
-GATHER = 0.001
+AT_ONCE = 0.0005
+"""Seconds after a batch from which on the next item goes at once."""
 
 
 class AsyncPump:
     """Runs one async source for one stream, in one `share`th of its buffer; made on the loop it is to run on.
 
-    `first_turn` is done as soon as the source has suspended once (or `grace` seconds have passed, where they are
-    given), has something to send, or has ended. Nothing is delivered before `open`. `over` is done when the source has
-    been closed: True; or has taken longer for it than `cleanup_timeout`: False. `error` is what the stream ended with;
-    None for a clean end and for one that was asked for. `completed` tells that everything was delivered, to the end.
+    Nothing is delivered before `open`. `over` is done when the source has been closed: True; or has taken longer for it
+    than `cleanup_timeout`: False; then a `watcher` is cancelled, a task that waits for something else meanwhile.
+    `error` is what the stream ended with; None for a clean end and for one that was asked for. `completed` tells that
+    everything was delivered, to the end; `stopping`, that the stream was told to end, or that its client has left.
     """
 
     def __init__(self, stream: Stream, *, grace: float | None = None, hold: Hold | None = None, share: int = 1) -> None:
@@ -43,19 +45,17 @@ class AsyncPump:
         self._share = share
         self._hold = hold
         self._loop = loop = asyncio.get_running_loop()
-        self._out = Outlet(stream, loop)
+        self.out = Outlet(stream, loop)
         self._side_task: asyncio.Task[None] | None = None
-        self._gathering = False
-        self._started = False
-        self._stopping = False
-        self._closing = False
-        self.completed = False
+        self.stopping = self.completed = self._started = self._closing = self._gathering = self._waited = False
+        self._considerate = True
         self.error: BaseException | None = None
         self._cleanup_limit: Timer | None = None
-        self.first_turn: asyncio.Future[None] = loop.create_future()
+        self.watcher: asyncio.Task[Any] | None = None
+        self._first_turn: asyncio.Future[None] | None = loop.create_future()
         self.over: asyncio.Future[bool] = loop.create_future()
         self.task = loop.create_task(self._run(), context=stream.context)
-        self.task.add_done_callback(lambda _: self._finish(closed=True))
+        self.task.add_done_callback(self._finish, context=stream.context)
         if grace is None:
             loop.call_soon(self._end_first_turn)  # queued behind the task's first step: runs when the source suspends
         else:
@@ -63,52 +63,38 @@ class AsyncPump:
 
     # -- from outside --------------------------------------------------------------------------------------------
 
-    @property
-    def stopping(self) -> bool:
-        """Whether the stream was told to end, or found that its client has left."""
-        return self._stopping
+    async def begun(self) -> None:
+        """Wait until the source has suspended once (or `grace` has passed), has something to send, or has ended."""
+        if self._first_turn is not None:
+            await asyncio.shield(self._first_turn)
 
     def open(self, deliver: Deliver, *, to_server: bool) -> None:
         """Let frames go to `deliver` from now on: the server's own `send`, or what takes them elsewhere."""
-        running = not self._stopping and not self._closing
-        self._out.open(deliver, self._fill if to_server and running else None)
+        running = not self.stopping and not self._closing
+        self.out.open(deliver, self._fill if to_server and running else None)
         self._loop.call_soon(self._flush_aside)
+
+    def end_early(self) -> None:
+        """Stop, from any thread, because the stream's life is to end."""
+        call_threadsafe(self._loop, self._end_early)
+
+    def _end_early(self) -> None:
+        clean = self.stream.life.clean
+        if self.stream.leads or not clean:  # else what is inside ends it
+            self.stop(patiently=clean)
 
     def stop(self, *, patiently: bool = False) -> None:
         """End the source: CancelledError where it awaits. Harmless when it is ending already.
 
         With `patiently` a delivery that is under way goes on, until a second call without it.
         """
-        first, self._stopping = not self._stopping, True
+        first, self.stopping = not self.stopping, True
         if not patiently:
-            self._out.give_up(besides=self.task if first else None)  # which is cancelled below
+            self.out.give_up(besides=self.task if first else None)  # which is cancelled below
         if first:
             self._limit_cleanup()
             if self._started and not self._closing:  # a task that is cancelled before it starts would close nothing
                 self.task.cancel()
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether deliveries are cancelled, and by `stop`."""
-        return self._out.given_up
-
-    @property
-    def stalled(self) -> bool:
-        """Whether a delivery was given up that the client did not take."""
-        return self._out.stalled
-
-    async def flush_last(self, last: bytes) -> None:
-        """Deliver what was encoded before the source was stopped, and then `last`; from the task of the reader.
-
-        Raises:
-            DeliveryFailed: What takes them raised.
-            CancelledError: `stop` has given the delivery up.
-        """
-        await self._out.flush_last(last)
-
-    async def finish(self, send: Callable[[], Awaitable[None]]) -> None:
-        """Call `send`, which ends the body, from the server's task; raises what `flush_last` does."""
-        await self._out.finish(send)
 
     async def finished(self) -> bool:
         """Wait for the source's cleanup; False, and a log record, when it took longer than `cleanup_timeout`."""
@@ -128,7 +114,7 @@ class AsyncPump:
     async def _run_source(self) -> None:
         items: Any = None
         try:
-            if not self._stopping:
+            if not self.stopping:
                 items = aiter(self.stream.source)  # type: ignore[arg-type]
                 await self._iterate_to_end(items)
         except (Exception, asyncio.CancelledError) as exc:
@@ -144,7 +130,7 @@ class AsyncPump:
     def _failed(self, error: Exception | asyncio.CancelledError) -> None:
         if isinstance(error, DeliveryFailed):
             self._delivery_failed(error)
-        elif not self._stopping:
+        elif not self.stopping:
             self.error = self.error or as_error(error)
         elif isinstance(error, Exception):
             logger.error("Closing %r failed", self.stream.source, exc_info=error)
@@ -153,49 +139,56 @@ class AsyncPump:
         """Pull the source dry and send what it gave."""
         try:
             first = await self._hold.first_async(items) if self._hold else []
-            await self._iterate(items, first)
+            await noting_waits(self._iterate(items, first), self._note_wait)
             last = self.stream.end_frame
         except DeliveryFailed:
             raise
         except (Exception, asyncio.CancelledError) as exc:
-            if self._stopping:
+            if self.stopping:
                 raise
-            if self._out.frames and self.first_turn.done():
+            if self.out.frames and self._first_turn is None:
                 await self._flush()  # what came before the error goes before it
-            last = self.stream.failed(as_error(exc), self._out.index)
-        if self._stopping:
+            last = self.stream.failed(as_error(exc), self.out.index)
+        if self.stopping:
             raise asyncio.CancelledError  # the source swallowed ours
         if last:
-            self._out.append(last)
-        while self._out.frames or self._out.delivering:
+            self.out.append(last)
+        while self.out.frames or self.out.sender is not None:
             await self._flush()
         self.completed = True
 
     async def _iterate(self, items: AsyncIterator[object], first: list[object]) -> None:
-        encode = self.stream.encoder()
-        out, frames, limit = self._out, self._out.frames, max(1, self.stream.policy.buffer_size // self._share)
+        out, limit = self.out, max(1, self.stream.policy.buffer_size // self._share)
+        encode, append, clock = self.stream.encoder(), out.frames.append, perf_counter
         for item in first:
-            self._out.append(encode(item))
+            out.append(encode(item))
             if not await self._hand_over(items, encode):
                 return
-        resumed = since = perf_counter()
+        added, room, due = 0, limit, clock() + AT_ONCE
         async for item in Resumed(items):
-            if self._stopping:
+            if self.stopping:
                 raise asyncio.CancelledError  # the source swallowed ours
             frame = encode(item)
-            frames.append(frame)
-            out.size += len(frame)
-            out.index += 1
-            now = perf_counter()
-            if now - resumed > SLOW_ITEM or now - since > GATHER or out.size >= limit:
-                if not await self._hand_over(items, encode):
+            append(frame)
+            added += len(frame)
+            if added >= room or clock() > due:
+                out.size += added
+                if not self._sent_at_once() and not await self._hand_over(items, encode):
                     return
-                resumed = since = perf_counter()
-            else:
-                resumed = now
-                if not self._gathering:
-                    self._gathering, since = True, now
-                    self._loop.call_soon(self._source_suspended)
+                added, room, due = 0, limit, clock() + AT_ONCE
+            elif not self._gathering:
+                self._gathering = True
+                self._loop.call_soon(self._source_suspended)
+                out.size += added
+                added, room = 0, limit - out.size
+
+    def _note_wait(self) -> None:
+        self._waited = True
+
+    def _sent_at_once(self) -> bool:
+        """Send what there is, where that needs no wait and the source lets others have their turns."""
+        self._considerate, self._waited = self._considerate and self._waited, False
+        return self._considerate and self.out.flush_at_once()
 
     async def _hand_over(self, items: AsyncIterator[object], encode: Encode) -> bool:
         """Send what there is and give the loop a turn; False when the source has ended meanwhile.
@@ -208,51 +201,62 @@ class AsyncPump:
                 await asyncio.sleep(0)
                 break
             except asyncio.CancelledError as exc:
-                if self._stopping:
+                if self.stopping:
                     raise
                 foreign = exc
             try:
                 item = await throw_async(items, foreign)
             except StopAsyncIteration:
                 return False
-            self._out.append(encode(item))
-        if self._stopping:
+            self.out.append(encode(item))
+        if self.stopping:
             raise asyncio.CancelledError  # the send swallowed ours
         return True
 
     # -- sending -------------------------------------------------------------------------------------------------
 
     def _flush(self) -> Coroutine[Any, Any, None]:
-        if not self._out.opened.done():
+        if self.out.deliver is None:
             self._end_first_turn()
-        return self._out.flush()
+        return self.out.flush()
 
-    def _fill(self) -> None:
-        """Send the filler, unless a delivery is under way: then the client is not idle but slow."""
-        out, filler = self._out, self.stream.format.keepalive
-        if not out.delivering:
-            out.frames.append(filler)
-            out.size += len(filler)
-            self._flush_aside()
+    def _fill(self) -> Coroutine[Any, Any, None] | None:
+        """Send the filler, unless something is being sent: then the client is not idle but slow."""
+        if self._busy_aside:
+            return None
+        self.out.append(self.stream.format.keepalive, item=False)
+        try:
+            return None if self.out.flush_at_once() else self._flush_all_aside()
+        except DeliveryFailed as failure:
+            self._delivery_failed(failure)
+            return None
 
     def _source_suspended(self) -> None:
         self._gathering = False
-        if self._out.frames:
+        if self.out.frames:
             self._end_first_turn()
         self._flush_aside()
 
     def _flush_aside(self) -> None:
         """Send from a task of its own: the source is suspended, or silent."""
-        busy = self._out.delivering or not (self._side_task is None or self._side_task.done())
-        if self._out.frames and self._out.opened.done() and not (busy or self._stopping or self._closing):
+        if self.out.frames and not self._busy_aside:
             self._side_task = self._loop.create_task(self._flush_all_aside())
+
+    @property
+    def _busy_aside(self) -> bool:
+        """Whether nothing may be sent beside the source's own task, or something is sent already."""
+        out, task = self.out, self._side_task
+        busy = out.sender is not None or not (task is None or task.done())
+        return busy or self.stopping or self._closing or out.deliver is None
 
     async def _flush_all_aside(self) -> None:
         try:
-            while self._out.frames and not self._stopping:
+            while self.out.frames and not self.stopping:
                 await self._flush()
         except DeliveryFailed as failure:
             self._delivery_failed(failure)
+        finally:
+            self._side_task = None
 
     def _delivery_failed(self, failure: DeliveryFailed) -> None:
         if not isinstance(failure, ClientLeft):
@@ -262,7 +266,7 @@ class AsyncPump:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _limit_cleanup(self) -> None:
-        self._out.stop_fillers()
+        self.out.stop_fillers()
         if self._cleanup_limit is None:
             timeout = self.stream.policy.cleanup_timeout
             self._cleanup_limit = self.stream.clock.call_later(self._loop, timeout, self._abandon)
@@ -271,15 +275,19 @@ class AsyncPump:
         timeout = self.stream.policy.cleanup_timeout
         logger.warning("The cleanup of %r did not end within %g s and is abandoned", self.stream.source, timeout)
         self.task.cancel()
-        self._finish(closed=False)
+        self._finish()
 
-    def _finish(self, *, closed: bool) -> None:
+    def _finish(self, ended: asyncio.Task[None] | None = None) -> None:
         if self._cleanup_limit is not None:
             self._cleanup_limit.cancel()
         self._end_first_turn()
         if not self.over.done():
-            self.over.set_result(closed)
+            self.over.set_result(ended is not None)
+        if self.watcher is not None:
+            self.watcher.cancel()
+            self.watcher = None
 
     def _end_first_turn(self) -> None:
-        if not self.first_turn.done():
-            self.first_turn.set_result(None)
+        if self._first_turn is not None:
+            self._first_turn.set_result(None)
+            self._first_turn = None

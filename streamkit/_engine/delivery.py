@@ -8,7 +8,8 @@ future of our own, so that a cancellation reaches us and not the send.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from operator import call
 from types import CoroutineType
 from types import coroutine as awaitable
 from typing import Any
@@ -69,6 +70,25 @@ async def deliver_whole(
     except Exception as exc:
         raise DeliveryFailed from exc
     return kept if task is None or task.cancelling() > before else None
+
+
+@awaitable
+def noting_waits(
+    running: Coroutine[Any, Any, None], note: Callable[[], object], run: Callable[..., Any] = call
+) -> Generator[Any, Any, None]:
+    """Run a coroutine inside the present task, each step by `run`, and call `note` whenever it waits."""
+    step, given = running.send, None
+    while True:
+        try:
+            awaited = run(step, given)
+        except StopIteration:
+            return
+        note()
+        step, given = running.send, None
+        try:
+            yield awaited
+        except BaseException as exc:
+            step, given = running.throw, exc
 
 
 async def _as_coroutine(sending: Awaitable[None]) -> None:

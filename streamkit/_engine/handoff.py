@@ -39,20 +39,6 @@ class Handoff(Generic[T]):
         weigh: Gives an item's weight; `len` for bytes.
     """
 
-    __slots__ = (
-        "_closed",
-        "_ended",
-        "_error",
-        "_items",
-        "_lock",
-        "_reader",
-        "_taken",
-        "_weigh",
-        "_weight",
-        "_writers",
-        "limit",
-    )
-
     def __init__(self, limit: int, weigh: Callable[[T], int] = one) -> None:
         self._lock = new_lock()
         self.limit = limit

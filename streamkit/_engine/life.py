@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 Reason = Literal["completed", "disconnected", "slow_client", "error", "drained", "max_age", "closed"]
+
+Chunk = bytes  # by another name: a Life has figures of that one
 
 RECONNECT = (1.0, 5.0)
 """Seconds after which a browser that was sent away comes back: a range, so that they do not all come at once."""
@@ -56,62 +58,34 @@ class StreamStats:
 OnClose = Callable[[Reason, StreamStats], object]
 
 
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Life:
     """One stream as the process knows it. Nothing happens before `open`; after `close` nothing more does."""
 
-    __slots__ = (
-        "__weakref__",
-        "_alarm",
-        "_asked_at",
-        "_closed",
-        "_loop",
-        "_opened_at",
-        "_pid",
-        "_stops",
-        "bytes",
-        "clean",
-        "clock",
-        "context",
-        "draining",
-        "failed",
-        "format",
-        "frames",
-        "has_taken_leave",
-        "is_browser",
-        "key",
-        "limit",
-        "on_close",
-        "policy",
-        "reason",
-        "resumable",
-        "slowest_flush",
-    )
-
-    def __init__(self, context: Context) -> None:
-        self.context = context
-        self.clock: Clock = SYSTEM
-        self.policy = StreamPolicy()
-        self.format = Format()
-        self.key: Hashable = None
-        self.on_close: OnClose | None = None
-        self.limit: StreamLimit | None = None
-        self.is_browser = False  # a GET that accepts an event stream: EventSource, which comes back by itself
-        self.resumable = False  # an id was sent
-        self.failed = False
-        self.has_taken_leave = False
-        self.reason: Reason | None = None
-        self.clean = False
-        self.draining = False
-        self.frames = 0
-        self.bytes = 0
-        self.slowest_flush = 0.0
-        self._opened_at: float | None = None
-        self._asked_at = 0.0
-        self._pid = 0
-        self._closed = False
-        self._stops: list[Callable[[], object]] = []
-        self._loop: AbstractEventLoop | None = None
-        self._alarm: Alarm | None = None
+    context: Context
+    clock: Clock = SYSTEM
+    policy: StreamPolicy = field(default_factory=StreamPolicy)
+    format: Format = field(default_factory=Format)
+    key: Hashable = None
+    on_close: OnClose | None = None
+    limit: StreamLimit | None = None
+    is_browser: bool = False  # a GET that accepts an event stream: EventSource, which comes back by itself
+    resumable: bool = False  # an id was sent
+    failed: bool = False
+    has_taken_leave: bool = False
+    reason: Reason | None = None
+    clean: bool = False
+    draining: bool = False
+    frames: int = 0
+    bytes: int = 0
+    slowest_flush: float = 0.0
+    _opened_at: float | None = None
+    _asked_at: float = 0.0
+    _pid: int = 0
+    _closed: bool = False
+    _stops: list[Callable[[], object]] = field(default_factory=list)
+    _loop: AbstractEventLoop | None = None
+    _alarm: Alarm | None = None
 
     def bind(
         self,
@@ -199,7 +173,7 @@ class Life:
         """Whether the grace has passed since then."""
         return self.ending and self.clock.now() >= self._asked_at + self.policy.grace
 
-    def flushed(self, chunk: bytes, seconds: float) -> None:
+    def flushed(self, chunk: Chunk, seconds: float) -> None:
         """Take note that the server took `chunk`, and how long that was."""
         self.bytes += len(chunk)
         if seconds > self.slowest_flush:  # noqa: PLR1730 - max() takes three times as long, for each chunk
@@ -207,7 +181,7 @@ class Life:
         if self.is_browser and not self.resumable and (b"\nid:" in chunk or chunk.startswith(b"id:")):
             self.resumable = True
 
-    def farewell(self) -> bytes:
+    def farewell(self) -> Chunk:
         """Return what a clean end says: when to come back (WHATWG HTML, 9.2.6, field `retry`).
 
         One line without a blank one: no client takes it for an event.

@@ -69,7 +69,7 @@ class LoopPump(Producer):
         pump.stop(patiently=True)
         await pump.finished()
         try:
-            await pump.flush_last(b"")
+            await pump.out.flush_last(b"")
         except DeliveryFailed:
             pass  # the reader has left meanwhile
         finally:

@@ -13,10 +13,12 @@ from typing import Any
 
 from streamkit._engine.clock import Timer
 from streamkit._engine.delivery import Stepped, deliver_whole, first_step
-from streamkit._engine.keepalive import Keepalive
+from streamkit._engine.keepalive import Fill, Keepalive
 from streamkit._engine.stream import Stream
 
 Deliver = Callable[[bytes], Awaitable[None]]
+Begun = tuple[Stepped, int, bytes, float]
+"""A delivery that has not returned: its send, how many frames it takes, their bytes, and when it began."""
 
 
 class Outlet:
@@ -24,68 +26,77 @@ class Outlet:
 
     Attributes:
         frames: What is to be sent.
-        size: Of the frames, in bytes.
-        index: How many items were encoded.
+        size: Of the frames, in bytes; whoever appends frames for a while without waiting may add it up later.
+        deliver: Where they go, once `open` was called.
+        sender: The task that waits for the delivery under way.
         given_up: Nothing is delivered any more.
         stalled: A delivery was under way then, which the client did not take.
     """
 
     def __init__(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
         self.frames: list[bytes] = []
-        self.size = 0
-        self.index = 0
-        self.opened: asyncio.Future[Deliver] = loop.create_future()
-        self._stream = stream
-        self._loop = loop
-        self.given_up = False
-        self.stalled = False
+        self.size = self._left = 0
+        self._stream, self._loop = stream, loop
+        self.given_up = self.stalled = False
+        self.deliver: Deliver | None = None
+        self._opened: asyncio.Future[None] | None = None
         self._in_servers_task = False
-        self._sender: asyncio.Task[Any] | None = None
+        self._begun: Begun | None = None
+        self.sender: asyncio.Task[Any] | None = None
         self._delivered: asyncio.Future[None] | None = None
         self._suspended: Callable[[], None] | None = None
         self._keepalive: Keepalive | None = None
         self._limit: Timer | None = None
 
-    def open(self, deliver: Deliver, fill: Callable[[], object] | None) -> None:
+    def open(self, deliver: Deliver, fill: Fill | None) -> None:
         """Let frames go to `deliver` from now on.
 
         Where that is the server's own `send`, `fill` is called when the stream was silent for long, a client that is
         slow for long ends it, and what it takes is counted.
         """
-        self.opened.set_result(deliver)
+        self.deliver = deliver
+        if self._opened is not None:
+            self._opened.set_result(None)
         if fill is not None:
             self._suspended = self._limit_delivery
-            self._keepalive = Keepalive(self._stream, self._loop, fill)
+            if (interval := self._stream.interval) is not None:
+                self._keepalive = Keepalive(interval, self._stream.clock, self._stream.context, fill)
 
     @property
-    def delivering(self) -> bool:
-        """Whether a delivery is under way."""
-        return self._sender is not None
+    def index(self) -> int:
+        """How many items were encoded."""
+        return self._left + len(self.frames)
 
     def give_up(self, *, besides: asyncio.Task[None] | None) -> None:
         """Cancel the delivery under way, unless it is in the task `besides`; from now on any can be cancelled."""
         if not self.given_up:
             self.given_up = True
-            self.stalled = self._sender is not None
-            if self._sender is not None and self._sender is not besides:
-                self._sender.cancel()
+            self.stalled = self.sender is not None
+            if self.sender is not None and self.sender is not besides:
+                self.sender.cancel()
 
-    def append(self, frame: bytes) -> None:
-        """Take the frame of one item."""
+    def append(self, frame: bytes, *, item: bool = True) -> None:
+        """Take the frame of one item, or one that is not any item's."""
         self.frames.append(frame)
         self.size += len(frame)
-        self.index += 1
+        if not item:
+            self._left -= 1
 
     def stop_fillers(self) -> None:
         """Never call `fill` again."""
         if self._keepalive is not None:
             self._keepalive.stop()
 
-    async def quiet(self) -> None:
-        """Wait until no delivery is under way."""
-        while self.delivering:
-            self._delivered = self._delivered or self._loop.create_future()
-            await asyncio.shield(self._delivered)
+    def flush_at_once(self) -> bool:
+        """Deliver what there is, where nothing needs to be waited for; else `flush` is to be awaited next.
+
+        Raises:
+            DeliveryFailed: The server's `send` raised.
+        """
+        if self.deliver is None or self.sender is not None:
+            return False
+        self._begun = self._begin(self.deliver)
+        return self._begun is None
 
     async def flush(self) -> None:
         """Deliver what there is.
@@ -95,30 +106,27 @@ class Outlet:
             CancelledError: The task was cancelled meanwhile; what was sent has left all the same.
                 Or `give_up` was called.
         """
-        if not self.opened.done():
-            await asyncio.shield(self.opened)
-        if self._sender is not None:
-            await self.quiet()
-        if self.given_up:
-            raise asyncio.CancelledError  # what was under way did not leave, nor will this
-        count, kept = len(self.frames), None
-        chunk = self.frames[0] if count == 1 else b"".join(self.frames)
-        if chunk:
-            begun = perf_counter()
-            stepped = first_step(self.opened.result()(chunk))
-            if stepped is not None:
-                kept = await self._deliver(stepped)
-            self._took(chunk, perf_counter() - begun)
-        del self.frames[:count]
-        self.size -= len(chunk)
-        if kept is not None:
-            raise kept
+        begun, self._begun = self._begun, None
+        if begun is None:
+            while self.deliver is None:
+                self._opened = self._opened or self._loop.create_future()
+                await asyncio.shield(self._opened)
+            while self.sender is not None:
+                self._delivered = self._delivered or self._loop.create_future()
+                await asyncio.shield(self._delivered)
+            if self.given_up:
+                raise asyncio.CancelledError  # what was under way did not leave, nor will this
+            begun = self._begin(self.deliver)
+        if begun is not None:
+            kept = await self._wait_for(begun[0])
+            self._have_left(*begun[1:])
+            if kept is not None:
+                raise kept
 
     async def flush_last(self, last: bytes) -> None:
         """Deliver what there is, and then `last`; from the server's own task, which the server may cancel."""
         self._in_servers_task = True
-        self.frames.append(last)
-        self.size += len(last)
+        self.append(last, item=False)
         await self.flush()
 
     async def finish(self, send: Callable[[], Awaitable[None]]) -> None:
@@ -126,35 +134,42 @@ class Outlet:
         self._in_servers_task = True
         stepped = first_step(send())
         if stepped is not None:
-            await self._deliver(stepped)
+            await self._wait_for(stepped)
 
-    async def _deliver(self, stepped: Stepped) -> asyncio.CancelledError | None:
-        self._sender = asyncio.current_task()
+    def _begin(self, deliver: Deliver) -> Begun | None:
+        begun, frames = perf_counter(), self.frames
+        count = len(frames)
+        chunk = frames[0] if count == 1 else b"".join(frames)
+        stepped = first_step(deliver(chunk)) if chunk else None
+        if stepped is not None:
+            return stepped, count, chunk, begun
+        self._have_left(count, chunk, begun)
+        return None
+
+    async def _wait_for(self, stepped: Stepped) -> asyncio.CancelledError | None:
+        self.sender = asyncio.current_task()
         try:
-            return await deliver_whole(stepped, self._may_be_given_up, self._suspended)
+            return await deliver_whole(stepped, lambda: self.given_up or self._in_servers_task, self._suspended)
         finally:
-            self._returned()
+            self.sender = None
+            if self._delivered is not None:
+                self._delivered.set_result(None)
+                self._delivered = None
+            if self._limit is not None:
+                self._limit.cancel()
+                self._limit = None
 
-    def _may_be_given_up(self) -> bool:
-        return self.given_up or self._in_servers_task
-
-    def _returned(self) -> None:
-        self._sender = None
-        if self._delivered is not None:
-            self._delivered.set_result(None)
-            self._delivered = None
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
-
-    def _took(self, chunk: bytes, seconds: float) -> None:
-        life = self._stream.life
-        if self._stream.counts:
+    def _have_left(self, count: int, chunk: bytes, begun: float) -> None:
+        stream, life = self._stream, self._stream.life
+        if chunk and stream.counts:
             life.frames = self.index
-        if self._keepalive is not None:
+        if chunk and self._keepalive is not None:
             self._keepalive.sent()
-            if self._stream.measures:
-                life.flushed(chunk, seconds)
+        if chunk and self._suspended is not None and stream.measures:
+            life.flushed(chunk, perf_counter() - begun)
+        del self.frames[:count]
+        self._left += count
+        self.size -= len(chunk)
 
     def _limit_delivery(self) -> None:
         """End the stream when the delivery, which waits for the client now, waits too long."""

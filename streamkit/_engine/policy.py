@@ -22,7 +22,8 @@ class StreamPolicy:
     Args:
         keepalive: Seconds of silence after which a filler is sent that no client sees as an event. `"auto"` is 15 for
             SSE and JSON text sequences (half of the smallest common idle limit of a proxy, 30 s) and off for NDJSON,
-            whose naive readers fail on an empty line. A number asks for it in NDJSON too. `None` is off.
+            whose naive readers fail on an empty line. A number asks for it in NDJSON too. `None` is off. Under ASGI a
+            filler may be a sixteenth of that early, to leave together with those of other streams; never late.
         retry: Milliseconds a browser waits before it reconnects (WHATWG HTML, 9.2.6, field `retry`); rides inside the
             first event that has data. `None` leaves the browser's own default, about 3 seconds.
         buffer_size: Bytes that may wait in the process for a slow client before the source is paused. 64 KiB, one

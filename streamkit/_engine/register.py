@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from streamkit._engine.threads import CAP, PerProcess, new_lock
 
 if TYPE_CHECKING:
+    from streamkit._engine.keepalive import Rounds
     from streamkit._engine.life import Life, Reason
 
 logger = logging.getLogger("streamkit")
@@ -50,6 +52,7 @@ class Register:
     Attributes:
         leaving: Whether the process is about to leave, so that streams which are opened now should too.
         listeners: Called when the streams are told to end, in any thread.
+        rounds: What looks after silent streams, by the loop and the clock; kept by those streams.
     """
 
     def __init__(self) -> None:
@@ -59,6 +62,7 @@ class Register:
         self._ends: Counter[str] = Counter()
         self.leaving = False
         self.listeners: set[Callable[[], object]] = set()
+        self.rounds: WeakValueDictionary[tuple[int, int], Rounds] = WeakValueDictionary()
 
     def add(self, life: Life) -> None:
         """Count a stream as open."""

@@ -146,16 +146,8 @@ class StreamOptions:
         return class_option(self, name)
 
     def _bind(self, format: Format) -> None:
-        self.stream.bind(
-            format=format,
-            policy=self._option("policy"),
-            end=self._option("end"),
-            on_error=self._option("on_error"),
-            on_close=self._option("on_close"),
-            key=self._option("key"),
-            limit=self._option("limit"),
-            clock=self._clock,
-        )
+        others = {name: self._option(name) for name in OPTIONS if name not in {"format", "formats"}}
+        self.stream.bind(format=format, clock=self._clock, **others)
 
 
 class Negotiated(StreamOptions):

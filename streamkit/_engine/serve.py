@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 from streamkit._engine.async_pump import AsyncPump
 from streamkit._engine.bodies import stop_and_wait
 from streamkit._engine.delivery import ClientLeft, DeliveryFailed
 from streamkit._engine.ending import Ending
-from streamkit._engine.handoff import call_threadsafe, take_in_loop
+from streamkit._engine.handoff import take_in_loop
 from streamkit._engine.loop_pump import start_pump
 from streamkit._engine.producer import Producer
 from streamkit._engine.register import logger
@@ -48,23 +48,23 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
     with life.opening(loop) as opened:
         pump = _new_pump(stream)
     whole = True
-
-    def end_early() -> None:
-        if pump.stream.leads or not life.clean:  # else what is inside ends it
-            pump.stop(patiently=life.clean)
-
-    life.stoppable_by(lambda: call_threadsafe(loop, end_early))
+    life.stoppable_by(pump.end_early)
     try:
-        await asyncio.shield(pump.first_turn)
+        await pump.begun()
         if (error := pump.error) is not None:
             raise error
         stream.begun = True
-        await _send_all(pump, start, receive, send)
+        await _send(send, start)
+        await _send(send, _body(b"", more=True))  # some servers hold the head until the first of these
+        del start  # as long as the stream lasts nobody needs it any more
+        pump.open(lambda chunk: send({"type": "http.response.body", "body": chunk, "more_body": True}), to_server=True)
+        await _until_over(pump, receive)
+        await _send_end(pump, receive, send)
     except ClientLeft:
         pass
     except StreamCutError:
         whole = False
-        if pump.stalled:
+        if pump.out.stalled:
             abort_connection(send, receive)
         raise
     finally:
@@ -77,22 +77,42 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
                 life.close("error" if pump.error is not None else "completed" if done else "disconnected")
 
 
-async def _send_all(pump: AsyncPump, start: Message, receive: Receive, send: Send) -> None:
-    life = pump.stream.life
-    await _send(send, start)
-    await _send(send, _body(b"", more=True))  # some servers hold the head until the first of these
-    pump.open(lambda chunk: send(_body(chunk, more=True)), to_server=True)
-    watcher = asyncio.create_task(_watch(receive, pump))
+async def _until_over(pump: AsyncPump, receive: Receive) -> None:
+    """Wait until the source has been closed, because it has ended or because its client has left.
+
+    Thousands of streams do this most of the time, so no second task does it for each: when the source has been closed,
+    the pump cancels this one in its wait for the client, as `asyncio.timeout` does when the time is up.
+    """
+    pump.watcher = task = cast("asyncio.Task[Any]", asyncio.current_task())
+    before = task.cancelling()
     try:
-        await pump.finished()
+        if not pump.over.done():
+            await _left(receive)
+            if pump.watcher is not None:
+                pump.stop()
+    except asyncio.CancelledError:
+        if pump.watcher is not None or task.cancelling() > before + 1:
+            raise  # the server's own
+    finally:
+        if pump.watcher is None:
+            task.uncancel()
+        pump.watcher = None
+    await pump.finished()
+
+
+async def _send_end(pump: AsyncPump, receive: Receive, send: Send) -> None:
+    life = pump.stream.life
+    watcher = asyncio.create_task(_left(receive))
+    watcher.add_done_callback(lambda _: pump.stop())
+    try:
         if life.clean and not pump.completed:
-            await _last(pump, pump.flush_last(pump.stream.last_words()))
+            await _last(pump, pump.out.flush_last(pump.stream.last_words()))
         if (error := pump.error) is not None:
             raise error
         if life.ending and not (life.clean or pump.completed):
             raise StreamCutError(str(life.reason))
         if life.clean or not pump.stopping:
-            await _last(pump, pump.finish(lambda: send(_body(b"", more=False))))
+            await _last(pump, pump.out.finish(lambda: send(_body(b"", more=False))))
     finally:
         watcher.cancel()
 
@@ -108,7 +128,7 @@ async def _last(pump: AsyncPump, sending: Awaitable[None]) -> None:
     try:
         await sending
     except asyncio.CancelledError:
-        if not pump.gave_up or task is None or task.cancelling() > 1:
+        if not pump.out.given_up or task is None or task.cancelling() > 1:
             raise  # the server's own
         task.uncancel()
         if life.ending and not life.clean:
@@ -131,14 +151,13 @@ def _body(chunk: bytes, *, more: bool) -> Message:
     return {"type": "http.response.body", "body": chunk, "more_body": more}
 
 
-async def _watch(receive: Receive, pump: AsyncPump) -> None:
-    """Stop the pump when the client leaves."""
+async def _left(receive: Receive) -> None:
+    """Wait until the client leaves."""
     try:
         while (await receive())["type"] != "http.disconnect":
             pass
     except Exception as exc:
         logger.debug("receive() failed, which is taken for a client that has left: %r", exc)
-    pump.stop()
 
 
 def _new_pump(stream: Stream) -> AsyncPump:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, field, replace
 from operator import call
 from typing import TYPE_CHECKING, Any
 
@@ -66,52 +66,37 @@ class _Frames(Format):
         return item  # type: ignore[return-value]
 
 
+@dataclass(slots=True, eq=False)
 class Stream:
     """One source on its way to one client: made with the source, then bound to the options of a response."""
 
-    __slots__ = (
-        "around",
-        "begun",
-        "boundary",
-        "clock",
-        "context",
-        "counts",
-        "end_frame",
-        "format",
-        "in_place",
-        "interval",
-        "leads",
-        "life",
-        "measures",
-        "on_error",
-        "policy",
-        "producer",
-        "source",
-    )
+    content: InitVar[object]
+    source: Source = field(init=False)
+    context: Context = field(default_factory=copy_context)
+    producer: Producer | None = None  # what runs the source already, when it was primed
+    around: Surroundings = PLAIN
+    format: Format = field(default_factory=Format)
+    policy: StreamPolicy = field(default_factory=StreamPolicy)
+    interval: float | None = None
+    end_frame: bytes = b""
+    on_error: Callable[[Exception], object] | None = None
+    clock: Clock = SYSTEM
+    begun: bool = False  # its head has been sent
+    in_place: bool = False  # runs in the Context of whoever iterates it: it may have entered something there before
+    life: Life = field(init=False)
+    counts: bool = True  # what its pump encodes are the items of the view
+    boundary: Boundary | None = None  # where frames are not ours: knows where they end
+    measures: bool = True  # its drain counts bytes
+    leads: bool = True  # its drain says the last word where the stream ends before its time
 
-    def __init__(self, content: object) -> None:
-        """Check the source and copy the Context.
+    def __post_init__(self, content: object) -> None:
+        """Check the source.
 
         Raises:
             TypeError: `content` cannot be streamed.
         """
-        self.source: Source = check_source(content)
-        self.context: Context = copy_context()
-        self.producer: Producer | None = None  # what runs the source already, when it was primed
-        self.around = PLAIN
-        self.format = Format()
-        self.policy = StreamPolicy()
-        self.interval: float | None = None
-        self.end_frame = b""
-        self.on_error: Callable[[Exception], object] | None = None
-        self.clock = SYSTEM
-        self.begun = False  # its head has been sent
-        self.in_place = False  # runs in the Context of whoever iterates it: it may have entered something there before
+        self.source = check_source(content)
         self.life = Life(self.context)
-        self.counts = True  # what its pump encodes are the items of the view
-        self.boundary: Boundary | None = None  # where frames are not ours: knows where they end
-        self.measures = True  # its drain counts bytes
-        self.leads = True  # its drain says the last word where the stream ends before its time
 
     def bind(
         self,

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from streamkit import EncodeError, StreamPolicy
-from tests.engine.drive import Client, block, run, scope, start
+from tests.engine.drive import Client, block, run, scope, start, stream
 from tests.engine.drive import response as asgi_response
 from tests.engine.fake_clock import FakeClock, settle
 
@@ -267,5 +268,67 @@ def test_failing_receive_is_taken_for_a_client_that_has_left() -> None:
 
         await asgi_response(log.items())(scope(), receive, client.send)
         assert log.seen == ["CancelledError", "closed"]
+
+    run(work())
+
+
+def test_end_of_a_source_leaves_the_server_s_task_uncancelled() -> None:
+    """The task waits for the client, and is woken by a cancellation of ours that nobody else may ever see."""
+
+    async def work() -> None:
+        async def items() -> AsyncIterator[str]:
+            await asyncio.sleep(0)
+            yield "a"
+
+        client, own = Client(), asyncio.current_task()
+        assert own is not None
+        async with asyncio.timeout(10):
+            await stream(items(), client)
+        await asyncio.sleep(0)
+        assert own.cancelling() == 0
+        assert client.ended
+
+    run(work())
+
+
+def test_server_that_cancels_the_app_as_the_source_ends_gets_its_cancellation() -> None:
+    """Two cancellations at once, ours and the server's: ours is taken back, and the server's goes on."""
+
+    async def work() -> None:
+        async def items() -> AsyncIterator[str]:
+            await asyncio.sleep(0)
+            yield "a"
+            pump = asyncio.current_task()
+            assert pump is not None
+            pump.add_done_callback(lambda _: task.cancel())  # after the pump's own, and before the server's task runs
+
+        task = start(items(), Client())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+
+    run(work())
+
+
+def test_receive_that_makes_a_message_of_a_cancellation_spoils_no_end() -> None:
+    """Middleware may wrap `receive`, and take any cancellation for a client that has left."""
+
+    class Swallowing(Client):
+        async def receive(self) -> dict[str, Any]:
+            with suppress(asyncio.CancelledError):
+                return await super().receive()
+            return {"type": "http.disconnect"}
+
+    async def work() -> None:
+        async def items() -> AsyncIterator[str]:
+            await asyncio.sleep(0)
+            yield "a"
+
+        own = asyncio.current_task()
+        assert own is not None
+        client = await stream(items(), Swallowing())
+        assert client.body == b"data: a\n\n"
+        assert client.ended
+        assert own.cancelling() == 0
 
     run(work())

@@ -16,7 +16,6 @@ from streamkit._engine.keepalive import Keepalive
 from streamkit._engine.life import Life
 from streamkit._engine.register import logger
 from streamkit._engine.serve import Message, Send
-from streamkit._engine.stream import FIRST_KEEPALIVE
 from streamkit._engine.transport import abort_connection
 
 TURN = 0.001
@@ -61,15 +60,10 @@ class Flow:
         """Whether a message is on its way."""
         return self._lock.locked()
 
-    def patience(self, *, started: bool) -> float | None:
-        """Return the seconds of silence after which a filler is due."""
-        if self._interval is None:
-            return None
-        return self._interval if started else min(FIRST_KEEPALIVE, self._interval)
-
     def start_fillers(self) -> None:
         """Send a filler whenever the stream was silent for long."""
-        self._keepalive = Keepalive(self, self._loop, self._fill)
+        if self._interval is not None:
+            self._keepalive = Keepalive(self._interval, self.clock, self.life.context, self._fill)
 
     def stop_fillers(self) -> None:
         """Send no filler from now on."""
@@ -164,7 +158,7 @@ class Flow:
             self._filling = self._loop.create_task(self._deliver_filler())
 
     async def _deliver_filler(self) -> None:
-        if self._interval is None or not self.boundary.at or self.delivering:
+        if not self.boundary.at or self.delivering:
             return
         try:
             await self.deliver(body_of(self.life.format.keepalive, more=True))
