@@ -20,6 +20,7 @@ from streamkit.sse import Event, EventStream
 from streamkit.text import TextStream
 
 __all__ = ["complete", "content", "describe", "responses"]
+__dir__ = __all__.copy
 
 Schema = dict[str, Any]
 

@@ -26,6 +26,7 @@ from streamkit.llm._upstream import UpstreamError
 from streamkit.sse import Event
 
 __all__ = ["error_event", "stream"]
+__dir__ = __all__.copy
 
 Told = str | Mapping[str, Any] | None
 

@@ -34,6 +34,7 @@ from streamkit.channels.redis._scripts import APPEND, EXISTS, HOLD, HOLDER, RELE
 from streamkit.errors import LogFullError, SealedError
 
 __all__ = ["RedisLog"]
+__dir__ = __all__.copy
 
 _A_DAY = 24 * 3600.0
 
