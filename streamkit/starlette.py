@@ -78,8 +78,8 @@ class _Response(StreamOptions, StreamingResponse):
             self.negotiate(accepted(request.scope))
         self.status_code = status_code
         self.background = background
-        self.media_type = media_type or self.stream.format.media_type
-        self.raw_headers = raw_headers(self.stream_headers(headers))
+        self.media_type: str = media_type or self.stream.format.media_type
+        self.raw_headers: list[tuple[bytes, bytes]] = raw_headers(self.stream_headers(headers))
         self._defaults = raw_headers(self.stream_headers())
         if media_type is not None:
             self.headers["content-type"] = media_type

@@ -57,7 +57,7 @@ class _Response(StreamOptions):
         **options: Unpack[Options],
     ) -> None:
         self.prepare(content, status=status, **options)
-        self.status = HTTPStatus(status)
+        self.status: HTTPStatus = HTTPStatus(status)
         self.headers = headers
         self.stream_headers(headers)  # a bad header fails here, in the view
 
