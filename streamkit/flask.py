@@ -1,5 +1,9 @@
 """Streaming responses for Flask; the arguments are those of `streamkit.wsgi.EventStreamResponse`.
 
+    @app.get("/chat")
+    def chat():
+        return EventStreamResponse(tokens(), end=Event("", event="done"))
+
 `request`, `session`, `g` and `current_app` work in the source, sync or async, without `stream_with_context`. It runs in
 contexts of its own: an app context with a copy of `g`, and a copy of the request context, pushed where the source runs
 and popped when it has been closed. So teardown functions run twice: for the request when the view has returned, for the

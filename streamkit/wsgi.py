@@ -98,6 +98,8 @@ class EventStreamResponse(_Response):
         headers: The user's headers; they win over ours, except those that frame the body, which the server owns.
         request: The request as the host has it, by keyword: here the WSGI environ, where the response is built before
             it is called; not needed.
+
+    Keyword Args:
         format: Turns an item into a frame; `EventStream(json=True)`, say, or a `Format` of your own.
         policy: A `StreamPolicy`: keepalive, `retry`, buffer, time limits, and what a shutdown does.
         end: An item sent after the source has completed, and only then. A browser reconnects when a stream ends, so
