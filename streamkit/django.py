@@ -78,12 +78,12 @@ class _Response(StreamOptions, TwoWayResponse):
         self.stream.around = DjangoSurroundings()
         # Django REST framework's request is no HttpRequest, but has the attributes of the one inside.
         step_aside(getattr(request, "scope", None))
-        self.is_async = handler_is_async(self.stream.source) if request is None else hasattr(request, "scope")
+        self.is_async: bool = handler_is_async(self.stream.source) if request is None else hasattr(request, "scope")
         self._body = TwoWayBody(self.stream, environ)
         instead = refused(self, environ, under_asgi=self.is_async)
         answer = instead or Answer(status or 200, self.stream_headers(headers), b"")
         super().__init__(self._body, status=answer.status, reason=reason, headers=dict(answer.headers))
-        self.headers = QuietHeaders(self.headers)
+        self.headers: QuietHeaders = QuietHeaders(self.headers)
         if instead is not None or environ.get("REQUEST_METHOD") == "HEAD":
             self.replace_content([answer.body])
 

@@ -166,7 +166,7 @@ class StreamOptions:
 class Negotiated(StreamOptions):
     """The option of a response whose format the request chooses."""
 
-    formats = (EventStream(), NDJSON(), JSONSeq())
+    formats: tuple[Format, ...] = (EventStream(), NDJSON(), JSONSeq())
 
 
 def refusal(

@@ -35,7 +35,7 @@ class Place(Cursor):
         self._subscription = subscription
         self.checksum: str = checksum(tail.channel)
         self.position = position
-        self.sent = position
+        self.sent: Position | None = position
         self.dropped: bool = False
         self.judged: bool = False
 
