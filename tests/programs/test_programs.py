@@ -139,7 +139,7 @@ def test_openai_relay_sends_on_what_the_sdk_reads(monkeypatch: pytest.MonkeyPatc
         body = "".join(f"data: {json.dumps(one)}\n\n" for one in told) + "data: [DONE]\n\n"
         return httpx.Response(200, headers={"Content-Type": "text/event-stream"}, text=body)
 
-    http = httpx.AsyncClient(transport=httpx.MockTransport(upstream))
+    http: Any = httpx.AsyncClient(transport=httpx.MockTransport(upstream))
     fake = openai.AsyncOpenAI(base_url="http://upstream/v1", api_key="none", http_client=http)
     monkeypatch.setattr(openai_relay, "client", fake)
     body = {"model": "m", "messages": [], "stream": True}
