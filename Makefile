@@ -33,6 +33,8 @@ lint: .venv/.stamp
 
 types: .venv/.stamp
 	$(PY) -m mypy $(PATHS)
+	$(PY) -m pyright
+	$(PY) .ci/check_types.py
 
 imports: .venv/.stamp
 	.venv/bin/lint-imports

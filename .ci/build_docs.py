@@ -81,6 +81,7 @@ NAVIGATION = {
         "questions.md",
         "design.md",
         "decisions.md",
+        "api-notes.md",
     ),
     "Reference": (
         "reference/README.md",

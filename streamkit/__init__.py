@@ -1,7 +1,20 @@
 """Turn a generator in a view into an HTTP stream: events, JSON lines, JSON sequences or text.
 
-This module is the part that is the same under every framework; the responses are in `streamkit.flask`, `.django`,
-`.starlette`, `.fastapi`, `.wsgi` and `.asgi`. Importing it loads the standard library alone, and not asyncio.
+Here is what is the same under every framework: events, formats, policies, limits. Importing it loads the standard
+library alone, and not asyncio. The rest is in modules of its own, which you import by name:
+
+- `streamkit.flask`, `.django`, `.fastapi`, `.starlette`, `.wsgi`, `.asgi`: the responses, `StreamingMiddleware`,
+  `last_event_id` and `primed`, by the same names in each; the options of a response are listed at
+  `streamkit.wsgi.EventStreamResponse`
+- `streamkit.channels`: publish elsewhere, subscribe in a view, resume; `Detached`, for answers that outlive a reader
+- `streamkit.channels.redis`: `RedisLog`
+- `streamkit.llm`: what the SDKs of language models read, and `relay`
+- `streamkit.testing`: `open_stream` and `fake_clock` for tests; fixtures for pytest
+- `streamkit.client`: `connect`, to read a stream as a browser does
+- `streamkit.openapi`, `streamkit.rest_framework`: streams in an API's description, and in Django REST framework
+- `streamkit.errors`: all that streamkit raises, and how it hangs together
+
+`streamkit doctor URL`, in a shell, says what proxies do to a stream.
 """
 
 from streamkit._engine.life import StreamStats
@@ -59,3 +72,4 @@ __all__ = [
     "set_max_threads",
     "stats",
 ]
+__dir__ = __all__.copy  # what completion offers is the public names alone, here and in each adapter

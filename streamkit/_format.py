@@ -5,7 +5,15 @@ Formats are pure and immutable: the same item gives the same bytes, and one inst
 
 
 class Format:
-    """Turn items into frames; subclass it for a format of your own.
+    r"""Turn items into frames; subclass it for a format of your own.
+
+        class CSV(Format):
+            media_type = "text/csv"
+
+            def encode(self, item: object) -> bytes:
+                return (",".join(map(str, item)) + "\n").encode()
+
+        return TextStreamResponse(rows(), format=CSV())
 
     A subclass sets `media_type` and writes `encode`. `keepalive` is the filler that may stand between two frames
     and that every client skips; `b""` says that the format has none. `keepalive_by_default` says whether an idle

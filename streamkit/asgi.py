@@ -11,18 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Unpack
 
+from streamkit import NDJSON, EventStream, Format, JSONSeq, TextStream
 from streamkit._engine.asgi_headers import accepted, header, raw_headers
 from streamkit._engine.foreign.asgi import StreamingMiddleware
 from streamkit._engine.foreign.mark import cut_off, step_aside
-from streamkit._engine.prime import primed
+from streamkit._engine.prime import Content, primed
 from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal
 from streamkit._engine.serve import Message, Receive, Send, check_asyncio, serve
 from streamkit.errors import TooManyStreamsError
 from streamkit.headers import last_event_id_of
-from streamkit.jsonseq import JSONSeq
-from streamkit.ndjson import NDJSON
-from streamkit.sse import EventStream
-from streamkit.text import TextStream
 
 __all__ = [
     "EventStreamResponse",
@@ -34,6 +31,7 @@ __all__ = [
     "last_event_id",
     "primed",
 ]
+__dir__ = __all__.copy
 
 Scope = Message
 
@@ -99,18 +97,18 @@ def _start(status: int, headers: list[tuple[str, str]]) -> Message:
 
 
 class _Response(StreamOptions):
-    """A stream as an ASGI app; the arguments are those of the responses in `streamkit.wsgi`."""
+    """A stream as an ASGI app; the arguments are those of `streamkit.wsgi.EventStreamResponse`."""
 
     def __init__(
         self,
-        content: object,
+        content: Content,
         status: int = 200,
         headers: Headers = None,
         *,
         request: Scope | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.prepare(content, **options)
+        self.prepare(content, status=status, **options)
         self.status = status
         self.headers = headers
         self.stream_headers(headers)  # a bad header fails here, in the view
@@ -121,27 +119,27 @@ class _Response(StreamOptions):
 
 
 class EventStreamResponse(_Response):
-    """Server-sent events (WHATWG HTML, 9.2)."""
+    """Server-sent events (WHATWG HTML, 9.2); `streamkit.wsgi.EventStreamResponse` lists the options."""
 
-    format = EventStream()
+    format: Format = EventStream()
 
 
 class NDJSONResponse(_Response):
-    """One JSON value a line."""
+    """NDJSON: one JSON value a line."""
 
-    format = NDJSON()
+    format: Format = NDJSON()
 
 
 class JSONSeqResponse(_Response):
     """A JSON text sequence (RFC 7464)."""
 
-    format = JSONSeq()
+    format: Format = JSONSeq()
 
 
 class TextStreamResponse(_Response):
-    """Plain text as it comes."""
+    """Plain text as it comes; or, with `format`, a format of your own: `format=CSV()`."""
 
-    format = TextStream()
+    format: Format = TextStream()
 
 
 class NegotiatedResponse(_Response, Negotiated):

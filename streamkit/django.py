@@ -12,20 +12,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from streamkit import NDJSON, EventStream, Format, JSONSeq, TextStream
 from streamkit._engine._django.around import DjangoSurroundings, handler_is_async, on_lasting_loop
 from streamkit._engine._django.middleware import StreamingMiddleware
 from streamkit._engine._django.response import QuietHeaders, TwoWayResponse
 from streamkit._engine.foreign.mark import step_aside
-from streamkit._engine.prime import Primed, prime
+from streamkit._engine.prime import Content, Primed, prime
 from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions
+from streamkit._engine.source import Source
 from streamkit._engine.threads import running_loop
 from streamkit._engine.twoway import TwoWayBody
 from streamkit._engine.wsgi_body import refused
 from streamkit.headers import last_event_id_of
-from streamkit.jsonseq import JSONSeq
-from streamkit.ndjson import NDJSON
-from streamkit.sse import EventStream
-from streamkit.text import TextStream
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -40,6 +38,7 @@ __all__ = [
     "last_event_id",
     "primed",
 ]
+__dir__ = __all__.copy
 
 
 def last_event_id(request: HttpRequest) -> str | None:
@@ -47,7 +46,7 @@ def last_event_id(request: HttpRequest) -> str | None:
     return last_event_id_of(request.META.get("HTTP_LAST_EVENT_ID"), request.META.get("QUERY_STRING", ""))
 
 
-def primed(source: object, timeout: float = 5.0) -> Primed:
+def primed(source: Source, timeout: float = 5.0) -> Primed:
     """Start `source` now and wait for its first item, as in `streamkit.wsgi`; in an async view, await the result.
 
     Under ASGI Django sends the head before it asks for the first item, so only this makes an early error a response.
@@ -56,7 +55,7 @@ def primed(source: object, timeout: float = 5.0) -> Primed:
 
 
 class _Response(StreamOptions, TwoWayResponse):
-    """A stream as Django's own response; the arguments are those of the responses in `streamkit.wsgi`.
+    """A stream as Django's own response; the arguments are those of `streamkit.wsgi.EventStreamResponse`.
 
     Give it `request`. Without, a sync source has no keepalive under WSGI, HEAD starts the source (its bytes go nowhere)
     and what cannot be streamed now is refused by 503; a negotiated response cannot do without.
@@ -64,7 +63,7 @@ class _Response(StreamOptions, TwoWayResponse):
 
     def __init__(
         self,
-        content: object,
+        content: Content,
         status: int | None = None,
         headers: Headers = None,
         *,
@@ -72,45 +71,45 @@ class _Response(StreamOptions, TwoWayResponse):
         reason: str | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.prepare(content, **options)
+        self.prepare(content, status=status, **options)
         if self.formats and request is None:
             raise TypeError(f"{type(self).__name__} chooses its format by the request: give it request=request")
         environ = getattr(request, "META", {})
         self.stream.around = DjangoSurroundings()
         # Django REST framework's request is no HttpRequest, but has the attributes of the one inside.
         step_aside(getattr(request, "scope", None))
-        self.is_async = handler_is_async(self.stream.source) if request is None else hasattr(request, "scope")
+        self.is_async: bool = handler_is_async(self.stream.source) if request is None else hasattr(request, "scope")
         self._body = TwoWayBody(self.stream, environ)
         instead = refused(self, environ, under_asgi=self.is_async)
         answer = instead or Answer(status or 200, self.stream_headers(headers), b"")
         super().__init__(self._body, status=answer.status, reason=reason, headers=dict(answer.headers))
-        self.headers = QuietHeaders(self.headers)
+        self.headers: QuietHeaders = QuietHeaders(self.headers)
         if instead is not None or environ.get("REQUEST_METHOD") == "HEAD":
             self.replace_content([answer.body])
 
 
 class EventStreamResponse(_Response):
-    """Server-sent events (WHATWG HTML, 9.2)."""
+    """Server-sent events (WHATWG HTML, 9.2); `streamkit.wsgi.EventStreamResponse` lists the options."""
 
-    format = EventStream()
+    format: Format = EventStream()
 
 
 class NDJSONResponse(_Response):
-    """One JSON value a line."""
+    """NDJSON: one JSON value a line."""
 
-    format = NDJSON()
+    format: Format = NDJSON()
 
 
 class JSONSeqResponse(_Response):
     """A JSON text sequence (RFC 7464)."""
 
-    format = JSONSeq()
+    format: Format = JSONSeq()
 
 
 class TextStreamResponse(_Response):
-    """Plain text as it comes."""
+    """Plain text as it comes; or, with `format`, a format of your own: `format=CSV()`."""
 
-    format = TextStream()
+    format: Format = TextStream()
 
 
 class NegotiatedResponse(_Response, Negotiated):

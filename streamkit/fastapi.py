@@ -8,9 +8,18 @@
     async def chat() -> AsyncIterator[Event]:
         yield Event("hello")
 
-FastAPI passes no options to a `response_class`: set them as attributes of a subclass, and headers in a dependency. What
-an endpoint yields is encoded by the format, not validated against the return annotation. Dependencies that yield are
-closed after the stream, so they should hold no database connection.
+FastAPI passes no options to a `response_class`: set them as attributes of a subclass, and headers in a dependency.
+
+    class Tokens(EventStreamResponse):
+        end = Event("", event="done")
+        format = EventStream(json=True)
+
+    @app.get("/chat", response_class=Tokens)
+
+Without `response_class` an endpoint that yields is FastAPI's own: JSON lines, of which streamkit never hears. What an
+endpoint yields is encoded by the format, not validated against the return annotation. What it raises before its first
+item becomes the error response that it is in any endpoint. Dependencies that yield are closed after the stream, so they
+should hold no database connection.
 """
 
 from __future__ import annotations
@@ -37,6 +46,7 @@ __all__ = [
     "last_event_id",
     "primed",
 ]
+__dir__ = __all__.copy
 
 
 async def _last_event_id(
@@ -81,11 +91,11 @@ def _behind_wrapper(content: object) -> object:
 
 
 class EventStreamResponse(_Endpoint, starlette.EventStreamResponse):
-    """Server-sent events (WHATWG HTML, 9.2)."""
+    """Server-sent events (WHATWG HTML, 9.2); `streamkit.wsgi.EventStreamResponse` lists the options."""
 
 
 class NDJSONResponse(_Endpoint, starlette.NDJSONResponse):
-    """One JSON value a line."""
+    """NDJSON: one JSON value a line."""
 
 
 class JSONSeqResponse(_Endpoint, starlette.JSONSeqResponse):
@@ -93,7 +103,7 @@ class JSONSeqResponse(_Endpoint, starlette.JSONSeqResponse):
 
 
 class TextStreamResponse(_Endpoint, starlette.TextStreamResponse):
-    """Plain text as it comes."""
+    """Plain text as it comes; or, with `format`, a format of your own: `format=CSV()`."""
 
 
 class NegotiatedResponse(_Endpoint, starlette.NegotiatedResponse):

@@ -1,4 +1,8 @@
-"""Streaming responses for Flask; the arguments are those of the responses in `streamkit.wsgi`.
+"""Streaming responses for Flask; the arguments are those of `streamkit.wsgi.EventStreamResponse`.
+
+    @app.get("/chat")
+    def chat():
+        return EventStreamResponse(tokens(), end=Event("", event="done"))
 
 `request`, `session`, `g` and `current_app` work in the source, sync or async, without `stream_with_context`. It runs in
 contexts of its own: an app context with a copy of `g`, and a copy of the request context, pushed where the source runs
@@ -9,24 +13,21 @@ primed one starts within the view. What it writes to `session` is not saved: the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
 import flask
 from werkzeug.datastructures import Headers
 
+from streamkit import NDJSON, EventStream, Format, JSONSeq, TextStream
 from streamkit._engine._flask import FlaskSurroundings
 from streamkit._engine.foreign.wsgi import StreamingMiddleware
-from streamkit._engine.prime import Primed, prime
+from streamkit._engine.prime import Content, Primed, prime
 from streamkit._engine.response import Negotiated, Options, StreamOptions
 from streamkit._engine.stream import Stream
 from streamkit._engine.twoway import TwoWayBody
 from streamkit._engine.wsgi_body import leave_alone, refused
 from streamkit.headers import SERVERS_OWN, last_event_id_of
-from streamkit.jsonseq import JSONSeq
-from streamkit.ndjson import NDJSON
-from streamkit.sse import EventStream
-from streamkit.text import TextStream
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -41,6 +42,7 @@ __all__ = [
     "last_event_id",
     "primed",
 ]
+__dir__ = __all__.copy
 
 
 def last_event_id(request: flask.Request) -> str | None:
@@ -48,7 +50,7 @@ def last_event_id(request: flask.Request) -> str | None:
     return last_event_id_of(request.headers.get("Last-Event-ID"), request.query_string)
 
 
-def primed(source: object, timeout: float = 5.0) -> Primed:
+def primed(source: AsyncIterable[object] | Iterable[object], timeout: float = 5.0) -> Primed:
     """Start `source` now and wait for its first item, as in `streamkit.wsgi`; in an async view, await the result."""
     return prime(source, timeout, None, FlaskSurroundings())  # no loop: that of an async view ends with the view
 
@@ -60,14 +62,14 @@ class _Response(StreamOptions, flask.Response):
 
     def __init__(
         self,
-        content: object,
+        content: Content,
         status: int | str | None = None,
         headers: Any = None,
         *,
         request: flask.Request | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.prepare(content, **options)
+        self.prepare(content, status=status, **options)
         self.stream.around = FlaskSurroundings()
         environ = (request or flask.request).environ if request or flask.has_request_context() else None
         if answer := self.negotiate(environ.get("HTTP_ACCEPT") if environ else None):
@@ -115,27 +117,27 @@ class _Response(StreamOptions, flask.Response):
 
 
 class EventStreamResponse(_Response):
-    """Server-sent events (WHATWG HTML, 9.2)."""
+    """Server-sent events (WHATWG HTML, 9.2); `streamkit.wsgi.EventStreamResponse` lists the options."""
 
-    format = EventStream()
+    format: Format = EventStream()
 
 
 class NDJSONResponse(_Response):
-    """One JSON value a line."""
+    """NDJSON: one JSON value a line."""
 
-    format = NDJSON()
+    format: Format = NDJSON()
 
 
 class JSONSeqResponse(_Response):
     """A JSON text sequence (RFC 7464)."""
 
-    format = JSONSeq()
+    format: Format = JSONSeq()
 
 
 class TextStreamResponse(_Response):
-    """Plain text as it comes."""
+    """Plain text as it comes; or, with `format`, a format of your own: `format=CSV()`."""
 
-    format = TextStream()
+    format: Format = TextStream()
 
 
 class NegotiatedResponse(_Response, Negotiated):

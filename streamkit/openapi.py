@@ -20,10 +20,11 @@ from streamkit.sse import Event, EventStream
 from streamkit.text import TextStream
 
 __all__ = ["complete", "content", "describe", "responses"]
+__dir__ = __all__.copy
 
-Schema = dict[str, Any]
+_Schema = dict[str, Any]
 
-VERSION = "3.2.0"
+_VERSION = "3.2.0"
 _COMPONENTS = "#/components/schemas/"
 _MESSAGE = "message"  # the type of an event that names none (WHATWG HTML, 9.2.6)
 
@@ -79,7 +80,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     if not version.startswith(("3.1.", "3.2.")):
         raise ValueError(f"only a document of OpenAPI 3.1 or 3.2 can be completed; got {version!r:.20}")
     if version.startswith("3.1."):
-        document["openapi"] = VERSION
+        document["openapi"] = _VERSION
     for media in _media_types(document):
         media.pop("schema", None)
         if "$defs" in media["itemSchema"]:
@@ -98,7 +99,7 @@ def describe(app: Any) -> None:
     app.openapi = lambda: complete(make())
 
 
-def _schemas(events: Mapping[str | None, Any]) -> tuple[dict[str | None, Schema], Schema]:
+def _schemas(events: Mapping[str | None, Any]) -> tuple[dict[str | None, _Schema], _Schema]:
     try:
         from pydantic import TypeAdapter
     except ImportError as exc:  # pragma: no cover - run by a test in another process
@@ -109,8 +110,8 @@ def _schemas(events: Mapping[str | None, Any]) -> tuple[dict[str | None, Schema]
 
 
 def _media(
-    format: Format, events: Mapping[str | None, Any], schemas: Mapping[str | None, Schema], components: Schema
-) -> Schema:
+    format: Format, events: Mapping[str | None, Any], schemas: Mapping[str | None, _Schema], components: _Schema
+) -> _Schema:
     if isinstance(format, TextStream):
         return {"schema": {"type": "string"}}  # text has no items
     describe = _event if isinstance(format, EventStream) else _value
@@ -119,20 +120,20 @@ def _media(
     return {"itemSchema": {**item, "$defs": components} if components else item}
 
 
-def _event(format: Format, event: str | None, data: Any, schema: Schema) -> Schema:
+def _event(format: Format, event: str | None, data: Any, schema: _Schema) -> _Schema:
     """Return the schema of an event as a client has it; its keys and their order are those of FastAPI's own."""
     is_text = data is None or (isinstance(data, type) and issubclass(data, str))
     if is_text and not getattr(format, "_json", False):
-        text: Schema = {"type": "string"}
+        text: _Schema = {"type": "string"}
     else:
         text = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
     rest = {"id": {"type": "string"}, "retry": {"type": "integer", "minimum": 0}}
-    named: Schema = {"type": "string"} if event is None else {"type": "string", "const": event}
+    named: _Schema = {"type": "string"} if event is None else {"type": "string", "const": event}
     required = ["data"] if event in (None, _MESSAGE) else ["data", "event"]
     return {"type": "object", "properties": {"data": text, "event": named, **rest}, "required": required}
 
 
-def _value(format: Format, event: str | None, data: Any, schema: Schema) -> Schema:
+def _value(format: Format, event: str | None, data: Any, schema: _Schema) -> _Schema:
     """Return the schema of a line or record: of an `Event`, which is an object there, only where it has a type."""
     if event in (None, _MESSAGE):
         return schema
@@ -148,7 +149,7 @@ def _bare(format: Format) -> str:
     return format.media_type.partition(";")[0].strip().lower()
 
 
-def _media_types(document: Mapping[str, Any]) -> Iterator[Schema]:
+def _media_types(document: Mapping[str, Any]) -> Iterator[_Schema]:
     """Yield each media type object of a response that has an `itemSchema`."""
     for path in [*document.get("paths", {}).values(), *document.get("webhooks", {}).values()]:
         for operation in path.values():
@@ -158,7 +159,7 @@ def _media_types(document: Mapping[str, Any]) -> Iterator[Schema]:
                 yield from (media for media in response.get("content", {}).values() if "itemSchema" in media)
 
 
-def _moved(item: Schema, components: Schema) -> Schema:
+def _moved(item: _Schema, components: _Schema) -> _Schema:
     """Move the `$defs` of an item to `components`; return the item without.
 
     Where one of the names is taken by another schema, all of them get a number: they refer to each other.

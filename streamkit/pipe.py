@@ -20,6 +20,12 @@ class Pipe:
         start_job(on_progress=pipe.put, on_done=pipe.close)
         return EventStreamResponse(pipe)
 
+    A job that fails must close it too, or the stream goes on without an end. `with` does: the end of the block closes
+    the pipe, and where the block raises, with that error.
+
+        with pipe:
+            job(on_progress=pipe.put)
+
     Args:
         maxsize: How many items may wait for the client before the producer does.
 
@@ -66,6 +72,12 @@ class Pipe:
             error: Makes the stream fail with it instead of ending, so that no client takes half for the whole.
         """
         self._handoff.end(error)
+
+    def __enter__(self) -> Pipe:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.close(error)
 
     def __iter__(self) -> Iterator[object]:
         self._claim()

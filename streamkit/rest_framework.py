@@ -24,6 +24,7 @@ from streamkit import django
 from streamkit.openapi import complete
 
 __all__ = ["EventStreamRenderer", "JSONSeqRenderer", "NDJSONRenderer", "StreamRenderer", "complete_schema"]
+__dir__ = __all__.copy
 
 
 class StreamRenderer(JSONRenderer):  # type: ignore[misc]

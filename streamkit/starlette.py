@@ -18,16 +18,12 @@ from starlette.requests import HTTPConnection
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from streamkit import asgi
+from streamkit import NDJSON, EventStream, Format, JSONSeq, TextStream, asgi
 from streamkit._engine.asgi_headers import accepted, header, raw_headers, text_headers
 from streamkit._engine.bodies import AsyncBody, Chunks, as_bytes
-from streamkit._engine.prime import primed
+from streamkit._engine.prime import Content, primed
 from streamkit._engine.response import Headers, Negotiated, Options, StreamOptions
 from streamkit.asgi import StreamingMiddleware
-from streamkit.jsonseq import JSONSeq
-from streamkit.ndjson import NDJSON
-from streamkit.sse import EventStream
-from streamkit.text import TextStream
 
 __all__ = [
     "EventStreamResponse",
@@ -39,6 +35,7 @@ __all__ = [
     "last_event_id",
     "primed",
 ]
+__dir__ = __all__.copy
 
 # Starlette's GZipMiddleware leaves event streams alone; any other stream it kept to its end before 1.5.
 _GZIP_HOLDS = tuple(map(int, re.findall(r"\d+", _version)[:2])) < (1, 5)
@@ -53,7 +50,7 @@ def last_event_id(request: HTTPConnection) -> str | None:
 
 
 class _Response(StreamOptions, StreamingResponse):
-    """A stream as a Starlette response; the arguments are those of the responses in `streamkit.wsgi`.
+    """A stream as a Starlette response; the arguments are those of `streamkit.wsgi.EventStreamResponse`.
 
     Args of Starlette's own: `status_code`; `media_type`, a Content-Type instead of the format's; `background`, run
     after the stream. `request` lets a negotiated response know its format, and so its headers, before it is called.
@@ -67,7 +64,7 @@ class _Response(StreamOptions, StreamingResponse):
 
     def __init__(
         self,
-        content: object,
+        content: Content,
         status_code: int = 200,
         headers: Headers = None,
         media_type: str | None = None,
@@ -76,13 +73,13 @@ class _Response(StreamOptions, StreamingResponse):
         request: HTTPConnection | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.prepare(content, **options)
+        self.prepare(content, status=status_code, **options)
         if request is not None:
             self.negotiate(accepted(request.scope))
         self.status_code = status_code
         self.background = background
-        self.media_type = media_type or self.stream.format.media_type
-        self.raw_headers = raw_headers(self.stream_headers(headers))
+        self.media_type: str = media_type or self.stream.format.media_type
+        self.raw_headers: list[tuple[bytes, bytes]] = raw_headers(self.stream_headers(headers))
         self._defaults = raw_headers(self.stream_headers())
         if media_type is not None:
             self.headers["content-type"] = media_type
@@ -118,27 +115,27 @@ class _Response(StreamOptions, StreamingResponse):
 
 
 class EventStreamResponse(_Response):
-    """Server-sent events (WHATWG HTML, 9.2)."""
+    """Server-sent events (WHATWG HTML, 9.2); `streamkit.wsgi.EventStreamResponse` lists the options."""
 
-    format = EventStream()
+    format: Format = EventStream()
 
 
 class NDJSONResponse(_Response):
-    """One JSON value a line."""
+    """NDJSON: one JSON value a line."""
 
-    format = NDJSON()
+    format: Format = NDJSON()
 
 
 class JSONSeqResponse(_Response):
     """A JSON text sequence (RFC 7464)."""
 
-    format = JSONSeq()
+    format: Format = JSONSeq()
 
 
 class TextStreamResponse(_Response):
-    """Plain text as it comes."""
+    """Plain text as it comes; or, with `format`, a format of your own: `format=CSV()`."""
 
-    format = TextStream()
+    format: Format = TextStream()
 
 
 class NegotiatedResponse(_Response, Negotiated):

@@ -12,16 +12,13 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Unpack
 
+from streamkit import NDJSON, EventStream, Format, JSONSeq, TextStream
 from streamkit._engine.foreign.wsgi import StreamingMiddleware
-from streamkit._engine.prime import primed
+from streamkit._engine.prime import Content, primed
 from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal, status_line
 from streamkit._engine.wsgi_body import wsgi_body
 from streamkit.errors import TooManyStreamsError
 from streamkit.headers import last_event_id_of
-from streamkit.jsonseq import JSONSeq
-from streamkit.ndjson import NDJSON
-from streamkit.sse import EventStream
-from streamkit.text import TextStream
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -36,6 +33,7 @@ __all__ = [
     "last_event_id",
     "primed",
 ]
+__dir__ = __all__.copy
 
 
 def last_event_id(environ: WSGIEnvironment) -> str | None:
@@ -47,37 +45,19 @@ def last_event_id(environ: WSGIEnvironment) -> str | None:
 
 
 class _Response(StreamOptions):
-    """A stream as a WSGI app.
-
-    Args:
-        content: Any iterable or async iterable of items; or the result of `primed`.
-        status: The status code.
-        headers: The user's headers; they win over ours, except those that frame the body, which the server owns.
-        request: The WSGI environ, where the response is built before it is called; not needed.
-        format: Turns an item into a frame.
-        policy: How the stream behaves while it runs.
-        end: An item sent after the source has completed, and only then. A browser reconnects when a stream ends, so
-            say `end=Event("", event="done")` and let the page close its EventSource on it.
-        on_error: Given the exception that ends the source; the item it returns is sent last. Without it the connection
-            is cut, so that no client takes half an answer for a whole one.
-
-    Raises:
-        TypeError: The content cannot be streamed, or an option is of the wrong kind.
-        ValueError: A header holds a line break, or the policy asks for something that the format cannot do.
-        EncodeError: `end` cannot be written in this format.
-    """
+    """A stream as a WSGI app; its arguments are described at `EventStreamResponse`."""
 
     def __init__(
         self,
-        content: object,
+        content: Content,
         status: int = 200,
         headers: Headers = None,
         *,
         request: WSGIEnvironment | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.prepare(content, **options)
-        self.status = HTTPStatus(status)
+        self.prepare(content, status=status, **options)
+        self.status: HTTPStatus = HTTPStatus(status)
         self.headers = headers
         self.stream_headers(headers)  # a bad header fails here, in the view
 
@@ -103,27 +83,60 @@ class _Response(StreamOptions):
 
 
 class EventStreamResponse(_Response):
-    """Server-sent events (WHATWG HTML, 9.2)."""
+    """Server-sent events (WHATWG HTML, 9.2).
 
-    format = EventStream()
+        EventStreamResponse(tokens(), end=Event("", event="done"), policy=StreamPolicy(keepalive=5))
+
+    The arguments are those of every response in every adapter, but for what a host names differently: `status_code` in
+    Starlette and FastAPI. Each option from `format` on is a class attribute too, and the keyword wins: a subclass with
+    attributes of its own is how an app sets its defaults.
+
+    Args:
+        content: Any iterable or async iterable of items, such as a generator, a `Pipe` or a subscription; or the result
+            of `primed`.
+        status: The status code.
+        headers: The user's headers; they win over ours, except those that frame the body, which the server owns.
+        request: The request as the host has it, by keyword: here the WSGI environ, where the response is built before
+            it is called; not needed.
+
+    Keyword Args:
+        format: Turns an item into a frame; `EventStream(json=True)`, say, or a `Format` of your own.
+        policy: A `StreamPolicy`: keepalive, `retry`, buffer, time limits, and what a shutdown does.
+        end: An item sent after the source has completed, and only then. A browser reconnects when a stream ends, so
+            say `end=Event("", event="done")` and let the page close its EventSource on it.
+        on_error: Given the exception that ends the source; the item it returns is sent last, and the body ends cleanly.
+            Without it the connection is cut, so that no client takes half an answer for a whole one.
+        on_close: Called once when the stream has ended, with why ("completed", "disconnected", "slow_client", "error",
+            "drained", "max_age" or "closed") and its `StreamStats`. A plain function; what it raises is logged.
+        key: Whose stream it is, such as a user's id: what `close_streams` ends and `StreamLimit(per_key=…)` counts.
+        limit: A `StreamLimit` shared by the responses that count together.
+        formats: What a `NegotiatedResponse` offers, in order of preference; `format` is then not asked.
+
+    Raises:
+        TypeError: The content cannot be streamed, or an option is of the wrong kind.
+        ValueError: A header holds a line break, or the policy asks for something that the format cannot do.
+        EncodeError: `end` cannot be written in this format.
+    """
+
+    format: Format = EventStream()
 
 
 class NDJSONResponse(_Response):
-    """One JSON value a line."""
+    """NDJSON: one JSON value a line."""
 
-    format = NDJSON()
+    format: Format = NDJSON()
 
 
 class JSONSeqResponse(_Response):
     """A JSON text sequence (RFC 7464)."""
 
-    format = JSONSeq()
+    format: Format = JSONSeq()
 
 
 class TextStreamResponse(_Response):
-    """Plain text as it comes."""
+    """Plain text as it comes; or, with `format`, a format of your own: `format=CSV()`."""
 
-    format = TextStream()
+    format: Format = TextStream()
 
 
 class NegotiatedResponse(_Response, Negotiated):

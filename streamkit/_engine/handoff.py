@@ -41,7 +41,7 @@ class Handoff(Generic[T]):
 
     def __init__(self, limit: int, weigh: Callable[[T], int] = one) -> None:
         self._lock = new_lock()
-        self.limit = limit
+        self.limit: int = limit
         self._weigh = weigh
         self._items: list[T] = []
         self._weight = 0

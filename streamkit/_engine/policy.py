@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 DEFAULT_KEEPALIVE = 15.0
 
+_INSTEAD = {"keepalive": (None, "auto"), "send_timeout": (None,), "max_age": (None,)}
+"""What an option of seconds may be instead of seconds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamPolicy:
@@ -55,12 +58,8 @@ class StreamPolicy:
     grace: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.keepalive is not None and self.keepalive != "auto":
-            self._check_seconds("keepalive", self.keepalive)
-        for name in ("cleanup_timeout", "grace"):
-            self._check_seconds(name, getattr(self, name))
-        for name in ("send_timeout", "max_age"):
-            if getattr(self, name) is not None:
+        for name in ("keepalive", "cleanup_timeout", "send_timeout", "max_age", "grace"):
+            if getattr(self, name) not in _INSTEAD.get(name, ()):
                 self._check_seconds(name, getattr(self, name))
         if self.drain not in {"auto", "cut", "finish"}:
             raise ValueError(f"StreamPolicy.drain must be 'auto', 'cut' or 'finish', not {self.drain!r}")

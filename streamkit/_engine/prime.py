@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from streamkit._engine.handoff import wait_in_loop, wait_in_thread
 from streamkit._engine.hold import Hold
 from streamkit._engine.producer import Producer
+from streamkit._engine.source import Source
 from streamkit._engine.stream import PLAIN, Stream, Surroundings
 from streamkit._engine.threads import running_loop
 
@@ -64,7 +65,10 @@ class Primed:
             self._producer.stop()
 
 
-def primed(source: object, timeout: float = 5.0) -> Primed:
+Content = Source | Primed
+
+
+def primed(source: Source, timeout: float = 5.0) -> Primed:
     """Start `source` now and wait for its first item; await the result in a coroutine.
 
     What the source raises before its first item is raised here, in the view, where it becomes the host's own error
@@ -87,7 +91,7 @@ def primed(source: object, timeout: float = 5.0) -> Primed:
     return prime(source, timeout, running_loop())
 
 
-def prime(source: object, timeout: float, home: AbstractEventLoop | None, around: Surroundings = PLAIN) -> Primed:
+def prime(source: Source, timeout: float, home: AbstractEventLoop | None, around: Surroundings = PLAIN) -> Primed:
     """Start `source` on the loop `home`; without one, on the loop or in a thread that streamkit keeps for sources."""
     from streamkit._engine.background import background_loop
     from streamkit._engine.loop_pump import LoopPump

@@ -108,12 +108,17 @@ class StreamOptions:
             ValueError: The policy asks for something that a format cannot do.
             EncodeError: `end` cannot be written in a format.
         """
-        if unknown := given.keys() - OPTIONS:
-            raise TypeError(f"{type(self).__name__}() has no option {min(unknown)!r}; it takes {', '.join(OPTIONS)}")
+        if not isinstance(status := given.pop("status", None), int | str | None):
+            raise TypeError(f"status must be a number, not {status!r:.200}; a request is given as request=…")
+        if name := min(given.keys() - OPTIONS, default=""):
+            known = f"policy=StreamPolicy({name}=…)" if hasattr(StreamPolicy, name) else ", ".join(OPTIONS)
+            raise TypeError(f"{type(self).__name__}() has no option {name!r}; it takes {known}")
         self._given = {name: value for name, value in given.items() if value is not None}
         self.stream = content.claim() if isinstance(content, Primed) else Stream(content)
         self._content = content  # a primed source is closed when nobody holds it any more
-        self.formats = self._option("formats")
+        if not isinstance(formats := self._option("formats"), tuple):
+            raise TypeError(f"formats must be a tuple such as (EventStream(), NDJSON()), not {formats!r:.200}")
+        self.formats = formats
         for format in (*self.formats[1:], *self.formats[:1]) or (self._option("format"),):
             self._bind(format)
 
@@ -153,7 +158,7 @@ class StreamOptions:
 class Negotiated(StreamOptions):
     """The option of a response whose format the request chooses."""
 
-    formats = (EventStream(), NDJSON(), JSONSeq())
+    formats: tuple[Format, ...] = (EventStream(), NDJSON(), JSONSeq())
 
 
 def refusal(

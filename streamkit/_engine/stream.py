@@ -127,8 +127,8 @@ class Stream:
             ValueError: The policy asks for something that the format cannot do.
             EncodeError: `end` cannot be written in this format.
         """
-        if not isinstance(format, Format):
-            raise TypeError(f"format must be a Format such as EventStream() or NDJSON(), not {format!r}")
+        if not isinstance(format, Format) or type(format).encode is Format.encode or not hasattr(format, "media_type"):
+            raise TypeError(f"format must be a Format with media_type and encode(), such as NDJSON(), not {format!r}")
         if on_error is not None and not callable(on_error):
             raise TypeError(f"on_error must be a function of an exception that returns the last item, not {on_error!r}")
         self.format = format

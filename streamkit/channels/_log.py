@@ -78,7 +78,10 @@ class Log(ABC):
         for name, value in (("max_age", 1.0 if max_age is None else max_age), ("timeout", timeout)):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise ValueError(f"{type(self).__name__}.{name} must be seconds above zero, not {value!r}")
-        self.max_events, self.max_bytes, self.max_age, self.timeout = max_events, max_bytes, max_age, timeout
+        self.max_events = max_events
+        self.max_bytes = max_bytes
+        self.max_age = max_age
+        self.timeout = timeout
         self._now = now
         self._known: PerProcess[OrderedDict[str, Position]] = PerProcess(OrderedDict)
         self._watchers: PerProcess[dict[str, list[Tell]]] = PerProcess(dict)

@@ -33,9 +33,11 @@ class Place(Cursor):
     def __init__(self, subscription: Subscription, tail: Tail, position: Position | None) -> None:
         super().__init__(tail)
         self._subscription = subscription
-        self.checksum = checksum(tail.channel)
-        self.position = self.sent = position
-        self.dropped = self.judged = False
+        self.checksum: str = checksum(tail.channel)
+        self.position = position
+        self.sent: Position | None = position
+        self.dropped: bool = False
+        self.judged: bool = False
 
     def put(self, entry: Entry) -> None:
         """See `Cursor.put`."""

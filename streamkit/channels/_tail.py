@@ -44,9 +44,9 @@ class Cursor:
     __slots__ = ("__weakref__", "live", "position", "tail")
 
     def __init__(self, tail: Tail) -> None:
-        self.tail = tail
+        self.tail: Tail = tail
         self.position: Position | None = None
-        self.live = False
+        self.live: bool = False
 
     def take(self, entry: Entry, last: Position) -> None:
         """Take the entry after `last` from the tail; go back to reading where it does not follow."""
@@ -92,7 +92,7 @@ class Tail:
         self.channel = channel
         self.cursors: WeakSet[Cursor] = WeakSet()
         self.last: Position | None = None
-        self.sealed = False
+        self.sealed: bool = False
         self._hub = hub
         self._recent: deque[Entry] = deque()  # without a hole, up to `last`
         self._recent_size = 0

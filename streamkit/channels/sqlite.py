@@ -86,7 +86,7 @@ class SQLiteLog(Log):
         now: Callable[[], float] = time,
     ) -> None:
         super().__init__(max_events=max_events, max_bytes=max_bytes, max_age=max_age, timeout=timeout, now=now)
-        self.path = _check_path(path)
+        self.path: str = _check_path(path)
         self._clock = SYSTEM
         self._connect = partial(Connections, self.path, repr(self), self.timeout)
         connect = self._connect  # without the log itself: what `finalize` holds lives for ever

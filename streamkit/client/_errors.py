@@ -19,9 +19,12 @@ class NotAStreamError(StreamkitError, ConnectionError):
     """
 
     def __init__(self, response: httpx.Response, body: bytes) -> None:
-        self.url, self.status = shown(response.request.url), response.status_code
+        self.url: str = shown(response.request.url)
+        self.status: int = response.status_code
         super().__init__(self.url, self.status)
-        self.content_type, self.headers, self.body = media_type(response), response.headers, body
+        self.content_type: str = media_type(response)
+        self.headers: httpx.Headers = response.headers
+        self.body = body
 
     def __str__(self) -> str:
         text = "".join(char if char.isprintable() else " " for char in self.body.decode(errors="replace")).strip()

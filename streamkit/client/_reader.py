@@ -55,7 +55,7 @@ class BaseReader(Generic[ClientT]):
         position = options.pop("last_event_id", None)
         self.last_event_id = None if position is None else Event(id=position).id  # which refuses what cannot be sent
         self._rules = options.pop("reconnection", LIKE_A_BROWSER)
-        self.retry = RETRY if self._rules is None else self._rules.retry
+        self.retry: int = RETRY if self._rules is None else self._rules.retry
         self.response: httpx.Response | None = None
         self._url = url
         self._client: ClientT | None = client

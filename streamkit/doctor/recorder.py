@@ -28,8 +28,8 @@ class Recorder:
     """Note what comes of one request."""
 
     def __init__(self, variant: Variant) -> None:
-        self.seen = Observation(variant)
-        self.is_stream = False
+        self.seen: Observation = Observation(variant)
+        self.is_stream: bool = False
         self._fields: dict[str, Any] = {"variant": variant}
         self._arrivals: list[Arrival] = []
         self._frames: list[Frame] = []

@@ -12,8 +12,8 @@ class Seen:
     """Observations and their shapes, by the names of their variants."""
 
     def __init__(self, observations: Iterable[Observation]) -> None:
-        self.observations = {observation.variant.name: observation for observation in observations}
-        self.shapes = {name: shape(observation) for name, observation in self.observations.items()}
+        self.observations: dict[str, Observation] = {seen.variant.name: seen for seen in observations}
+        self.shapes: dict[str, Shape] = {name: shape(observation) for name, observation in self.observations.items()}
 
     def observation(self, name: str) -> Observation | None:
         """Return what the variant saw, None where it was not asked or has no answer."""

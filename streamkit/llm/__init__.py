@@ -14,3 +14,4 @@ from streamkit.llm._relay import relay
 from streamkit.llm._upstream import UpstreamError
 
 __all__ = ["UpstreamError", "relay"]
+__dir__ = __all__.copy

@@ -61,7 +61,9 @@ def relay(
         raise TypeError(f"end must be a str or a function of an Event, not {end!r:.200}")
     is_sync, is_async = _ways(response)
     if not (is_sync or is_async):
-        raise TypeError(f"response must be one of httpx, or what its client.stream() returns, not {response!r:.200}")
+        sdk = hasattr(response, "__iter__") or hasattr(response, "__aiter__")
+        hint = "; the stream of an SDK is a source: chat_completions.stream(…) sends it on" if sdk else ""
+        raise TypeError(f"response must be one of httpx, or what client.stream() returns, not {response!r:.200}{hint}")
     return run(Relayed(map, end, max_event_size), _Sync(response) if is_sync else _Async(response))
 
 
@@ -69,6 +71,8 @@ def _ways(response: Any) -> tuple[bool, bool]:
     """Tell whether a response, or what opens one, is sync and whether it is async."""
     if hasattr(response, "iter_bytes"):  # a response has the methods of both kinds
         return hasattr(response.stream, "__iter__"), hasattr(response.stream, "__aiter__")
+    if hasattr(response, "__iter__") or hasattr(response, "__aiter__"):
+        return False, False  # the stream of an SDK, which can be entered too
     return hasattr(response, "__enter__"), hasattr(response, "__aenter__")
 
 

@@ -26,7 +26,10 @@ class UpstreamError(StreamkitError, ConnectionError):
         self, detail: str, status: int | None = None, media_type: str = "", body: bytes = b"", retry_after: str = ""
     ) -> None:
         super().__init__(detail, status, media_type, body, retry_after)
-        self.detail, self.status, self.media_type, self.body = detail, status, media_type, body
+        self.detail = detail
+        self.status = status
+        self.media_type = media_type
+        self.body = body
         self.retry_after = retry_after
 
     def __str__(self) -> str:

@@ -26,8 +26,9 @@ from streamkit.llm._upstream import UpstreamError
 from streamkit.sse import Event
 
 __all__ = ["error_event", "stream"]
+__dir__ = __all__.copy
 
-Told = str | Mapping[str, Any] | None
+_Told = str | Mapping[str, Any] | None
 
 _DELTA = ("content", "tool_calls", "reasoning", "reasoning_content", "refusal", "role", "function_call", "audio")
 
@@ -39,7 +40,7 @@ def stream(
     include_usage: bool = False,
     id: str | None = None,
     created: int | None = None,
-    error: Callable[[Exception], Told] | None = None,
+    error: Callable[[Exception], _Told] | None = None,
 ) -> Source:
     """Return the events of a chat completion, to be given to an `EventStreamResponse` of any adapter.
 
@@ -76,7 +77,7 @@ def stream(
         "created": int(time.time()) if created is None else created,
         "model": model,
     }
-    return run(Completion(head, include_usage=include_usage, error=error), source)
+    return run(_Completion(head, include_usage=include_usage, error=error), source)
 
 
 def error_event(error: Exception) -> Event:
@@ -84,10 +85,12 @@ def error_event(error: Exception) -> Event:
     return Event(_error_object(error, None))
 
 
-class Completion(Protocol):
+class _Completion(Protocol):
     """One completion: what was said of it so far decides what may follow."""
 
-    def __init__(self, head: dict[str, Any], *, include_usage: bool, error: Callable[[Exception], Told] | None) -> None:
+    def __init__(
+        self, head: dict[str, Any], *, include_usage: bool, error: Callable[[Exception], _Told] | None
+    ) -> None:
         self._head = head
         self._include_usage = include_usage
         self._choose = error
@@ -211,7 +214,7 @@ def _check_delta(delta: Mapping[str, Any], kind: str) -> None:
             raise EncodeError(kind, f"each of tool_calls needs an index, by which its pieces are joined: {call!r:.200}")
 
 
-def _error_object(error: Exception, choose: Callable[[Exception], Told] | None) -> dict[str, Any]:
+def _error_object(error: Exception, choose: Callable[[Exception], _Told] | None) -> dict[str, Any]:
     general_words = {"message": general(error), "type": "server_error", "code": None, "param": None}
     chosen = told(error, choose)
     if chosen is None:

@@ -37,3 +37,4 @@ __all__ = [
     "fake_clock",
     "open_stream",
 ]
+__dir__ = __all__.copy

@@ -40,8 +40,8 @@ class Due:
         self.at = at
         self.loop = loop
         self.parker = parker
-        self.cancelled = False
-        self.fired = False
+        self.cancelled: bool = False
+        self.fired: bool = False
         self._fire = fire
 
     def fire(self) -> None:

@@ -10,7 +10,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from streamkit._engine.clock import SYSTEM, TIME, Clock
@@ -52,11 +52,11 @@ class Drive:
         self.over: Handoff[None] = Handoff(1)
         self.error: BaseException | None = None
         self.whole = False
-        self.left = False
+        self.left: bool = False
         self.request = request
-        self.clock = StreamClock(clock)
+        self.clock: StreamClock = StreamClock(clock)
         self._lives: list[Life] = []
-        self.context = copy_context()
+        self.context: Context = copy_context()
         self.context.run(TIME.set, self._time_of)
 
     def start(self) -> None:

@@ -39,7 +39,9 @@ class MalformedError(StreamTestError):
 
     def __init__(self, rule: str, offset: int, line: bytes) -> None:
         super().__init__(rule, offset, line)
-        self.rule, self.offset, self.line = rule, offset, line
+        self.rule = rule
+        self.offset = offset
+        self.line = line
 
     def __str__(self) -> str:
         return f"{self.rule}; at byte {self.offset}: {self.line!r:.200}"

@@ -24,7 +24,7 @@ class ReceivedEvent(Event):
     """
 
     __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]  # it equals events whose data cannot be hashed
+    __hash__: None = None  # type: ignore[assignment]  # it equals events whose data cannot be hashed
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Event):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-SOURCES = {"sync": ticking, "async": ticking_async}
+SOURCES: dict[str, Any] = {"sync": ticking, "async": ticking_async}
 
 app = flask.Flask(__name__)
 app.config["COMPRESS_MIMETYPES"] = ["text/event-stream", "application/json"]

@@ -78,7 +78,7 @@ def test_forgotten_await_fails_in_the_view() -> None:
         return [1]
 
     with pytest.raises(TypeError, match="did you forget await"):
-        EventStreamResponse(rows())
+        EventStreamResponse(rows())  # type: ignore[arg-type]
 
 
 def test_last_event_id_comes_from_the_header_or_the_query() -> None:

@@ -156,7 +156,7 @@ def test_class_attributes_are_the_defaults_of_an_app() -> None:
 def test_unusable_content_fails_in_the_view() -> None:
     """The error speaks of what the view gave, and of options that do not exist."""
     with pytest.raises(TypeError, match="function letters"):
-        EventStreamResponse(letters)
+        EventStreamResponse(letters)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="mimetype"):
         EventStreamResponse(Source(), mimetype="text/plain")  # type: ignore[call-arg]
 

@@ -46,11 +46,11 @@ class Shop:
         if len(self.log) >= len(OF_REQUEST + OF_STREAM):
             self.stream_over.set()
 
-    def _stream(self, content: object) -> NDJSONResponse:
+    def _stream(self, content: Any) -> NDJSONResponse:
         # A stream without a keepalive needs no thread.
         return NDJSONResponse(content, policy=StreamPolicy(keepalive=5.0 if self.kind == "thread" else None))
 
-    def content(self) -> object:
+    def content(self) -> Any:
         """Return the source in the kind that is asked for."""
         return self._asynchronous() if self.kind == "async" else self._source()
 

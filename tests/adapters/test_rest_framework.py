@@ -261,7 +261,7 @@ def test_renderer_hands_request_and_options_to_its_response() -> None:
     """A subclass names another response, whose stream knows all that it would know in the view."""
 
     class Chat(NegotiatedResponse):  # which cannot do without the request
-        formats = (EventStream(),)  # type: ignore[assignment]
+        formats = (EventStream(),)
 
     class ChatRenderer(EventStreamRenderer):
         response = Chat

@@ -129,20 +129,20 @@ def scope(method: str = "GET", accept: str = "*/*", query: bytes = b"") -> dict[
 
 
 def response(
-    content: object, *, clock: Clock = SYSTEM, kind: type[ASGIResponse] = EventStreamResponse, **options: Any
+    content: Any, *, clock: Clock = SYSTEM, kind: type[ASGIResponse] = EventStreamResponse, **options: Any
 ) -> ASGIResponse:
     """Return an ASGI response that lives by `clock`."""
     return _timed(kind, clock)(content, **options)
 
 
-async def stream(content: object, client: Client | None = None, **options: Any) -> Client:
+async def stream(content: Any, client: Client | None = None, **options: Any) -> Client:
     """Serve `content` to the end; return the client."""
     client = client or Client()
     await response(content, **options)(scope(), client.receive, client.send)
     return client
 
 
-def start(content: object, client: Client, **options: Any) -> asyncio.Task[None]:
+def start(content: Any, client: Client, **options: Any) -> asyncio.Task[None]:
     """Serve `content` in a task."""
     built = response(content, **options)
     return asyncio.create_task(built(scope(), client.receive, client.send))
@@ -153,7 +153,7 @@ class WSGIClient:
 
     def __init__(
         self,
-        content: object,
+        content: Any,
         *,
         threads: bool = True,
         method: str = "GET",

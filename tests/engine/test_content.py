@@ -61,7 +61,7 @@ def test_content_that_is_surely_a_mistake_is_refused_in_the_view(
 def test_forgotten_await_is_refused_and_leaves_no_warning() -> None:
     """A coroutine is closed, so Python does not complain about it again."""
     with pytest.raises(TypeError, match=r"coroutine coroutine\(\): did you forget await\?"):
-        asgi.EventStreamResponse(coroutine())
+        asgi.EventStreamResponse(coroutine())  # type: ignore[arg-type]
 
 
 def test_task_and_future_are_refused_although_they_can_be_iterated() -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
@@ -171,7 +172,7 @@ def sync_failing() -> Iterator[str]:
     raise ValueError
 
 
-def _surrounded(content: object, around: Surroundings, *, threads: bool) -> bytes:
+def _surrounded(content: Any, around: Surroundings, *, threads: bool) -> bytes:
     built = wsgi.EventStreamResponse(content)
     built.stream.around = around
     body = built({"REQUEST_METHOD": "GET", "wsgi.multithread": threads}, lambda *_: lambda _data: None)

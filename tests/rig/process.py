@@ -72,6 +72,11 @@ class Process:
             self.stop()
             raise
 
+    @property
+    def pid(self) -> int:
+        """The process that was started; its workers may be children of it."""
+        return self._process.pid
+
     def log(self) -> str:
         """Return what the program has written to stdout and stderr."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -18,7 +18,7 @@ from tests.rig.recorder import Record, recorder
 
 Mode = Literal["sync", "async"]
 Source = Callable[[], Any]
-Primed = Callable[[object], Any]
+Primed = Callable[[Any], Any]
 
 GATED_ITEMS = 5
 BIG = "x" * 8192

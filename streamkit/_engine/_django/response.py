@@ -59,7 +59,7 @@ class TwoWayResponse(StreamingHttpResponse):
             return
         if isinstance(value, list | tuple):
             value = _each(value) if self.is_async else value  # nobody has to wait for these: it takes no thread
-        self.is_async = is_async(check_source(value)) and (self.is_async or not is_sync(value))
+        self.is_async: bool = is_async(check_source(value)) and (self.is_async or not is_sync(value))
         self._body = self._body.wrapped(value, self.make_bytes, by_async_for=self.is_async)
         self._body.stream.context.run(_WRAPPED.set, self.stream)
 

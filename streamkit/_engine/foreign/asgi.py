@@ -64,8 +64,8 @@ class StreamingMiddleware:
         on_close: OnClose | None = None,
     ) -> None:
         self._app = check_app(app, "an ASGI")
-        self.promises = Promises(policy, limit, on_close, self._clock)
-        self.held_heads = HeldHeads(self.promises.clock)
+        self.promises: Promises = Promises(policy, limit, on_close, self._clock)
+        self.held_heads: HeldHeads = HeldHeads(self.promises.clock)
         self._families = Families()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:

@@ -76,7 +76,7 @@ class Guard:
         self._scope = scope
         self._send = send
         self._inbox = inbox = Inbox(receive)
-        self.receive = inbox.receive
+        self.receive: Receive = inbox.receive
 
     @property
     def attentive(self) -> bool:

@@ -48,7 +48,7 @@ class Promises:
         on_close: OnClose | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
-        self.policy = StreamPolicy() if policy is None else check_policy(policy)
+        self.policy: StreamPolicy = StreamPolicy() if policy is None else check_policy(policy)
         self.clock = clock
         self._silent = replace(self.policy, keepalive=None)
         self._limit, self._on_close = limit, on_close

@@ -126,13 +126,13 @@ class _Head:
     __slots__ = ("_start_response", "_write", "alone", "file", "passage", "said", "sent")
 
     def __init__(self, environ: WSGIEnvironment, start_response: StartResponse) -> None:
-        self.alone = environ.get("REQUEST_METHOD") == "HEAD"
-        self.file = environ.get("wsgi.file_wrapper")
+        self.alone: Any = environ.get("REQUEST_METHOD") == "HEAD"
+        self.file: Any | None = environ.get("wsgi.file_wrapper")
         environ[PASSAGE] = self.passage = Passage()
         self._start_response = start_response
         self._write: Any = None
         self.said: Any = None
-        self.sent = False
+        self.sent: bool = False
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /

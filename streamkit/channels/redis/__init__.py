@@ -34,6 +34,7 @@ from streamkit.channels.redis._scripts import APPEND, EXISTS, HOLD, HOLDER, RELE
 from streamkit.errors import LogFullError, SealedError
 
 __all__ = ["RedisLog"]
+__dir__ = __all__.copy
 
 _A_DAY = 24 * 3600.0
 
@@ -122,7 +123,7 @@ class RedisLog(Log):
     ) -> Appended:
         if self._closed:
             self._reopen()
-        record = milliseconds(_A_DAY if self.max_age is None else 2 * self.max_age)
+        record = _milliseconds(_A_DAY if self.max_age is None else 2 * self.max_age)
         flags = ["1" if flag else "" for flag in (first, seal, keep)]
         what, *position = self._connections.run(
             f"publish to channel {channel!r:.200}",
@@ -151,13 +152,13 @@ class RedisLog(Log):
             [self._key(channel)],
             [*self._common(channel, known), offset, count, PAGE_BYTES],
         )
-        head = stored_entry(last)
-        floor = head.position if oldest is None else stored_entry(oldest).before
-        return View(floor, head.position, head.sealed, [stored_entry(item) for item in items])
+        head = _stored_entry(last)
+        floor = head.position if oldest is None else _stored_entry(oldest).before
+        return View(floor, head.position, head.sealed, [_stored_entry(item) for item in items])
 
     def _common(self, channel: str, known: Position | None) -> list[Any]:
         """Return the arguments that the scripts for entries begin with."""
-        age = "" if self.max_age is None else milliseconds(self.max_age)
+        age = "" if self.max_age is None else _milliseconds(self.max_age)
         position = ("", "", "") if known is None else (known.epoch, known.offset, known.tag)
         return [self._time(), self._stamp() % 1000, self._topic(channel), age, *position]
 
@@ -176,7 +177,7 @@ class RedisLog(Log):
     def _heard(self, channel: str, messages: list[bytes] | None) -> None:
         """Take what the pub/sub connection heard, in its thread."""
         try:
-            entries = [sent_entry(message) for message in messages or ()]
+            entries = [_sent_entry(message) for message in messages or ()]
         except ValueError:
             messages = None  # none of ours: the stream has what is true
         if messages is None:
@@ -202,7 +203,7 @@ class RedisLog(Log):
 
     def hold(self, name: str, owner: str, seconds: float) -> bool:
         """See `Log.hold`."""
-        held = self._lease("hold", HOLD, name, owner, milliseconds(seconds))
+        held = self._lease("hold", HOLD, name, owner, _milliseconds(seconds))
         return bool(held)
 
     def holder(self, name: str) -> str | None:
@@ -219,12 +220,12 @@ class RedisLog(Log):
         return self._connections.run(f"{verb} the lease {name!r:.200}", script, [key], [self._time(), *args])
 
 
-def milliseconds(seconds: float) -> int:
+def _milliseconds(seconds: float) -> int:
     """Return whole milliseconds, at least one: Redis takes no time of zero."""
     return max(1, round(seconds * 1000))
 
 
-def stored_entry(item: Any) -> Entry:
+def _stored_entry(item: Any) -> Entry:
     """Return an entry of a stream: its id, and names and values in turn."""
     id, flat = item
     offset, tag = map(int, id.split(b"-"))
@@ -239,7 +240,7 @@ def stored_entry(item: Any) -> Entry:
     )
 
 
-def sent_entry(message: bytes) -> Entry:
+def _sent_entry(message: bytes) -> Entry:
     """Return an entry as it is sent by pub/sub.
 
     Raises:
