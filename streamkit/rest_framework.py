@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 try:
     from rest_framework.renderers import JSONRenderer
-except ModuleNotFoundError as exc:  # pragma: no cover - run by a test in another process
-    raise ImportError(f"this module needs Django REST framework: pip install djangorestframework ({exc})") from exc
+except ModuleNotFoundError as _exc:  # pragma: no cover - run by a test in another process
+    raise ImportError(f"this module needs Django REST framework: pip install djangorestframework ({_exc})") from _exc
 
 from streamkit import django
 from streamkit.openapi import complete

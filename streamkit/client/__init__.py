@@ -13,8 +13,8 @@ from typing import Unpack
 
 try:
     import httpx
-except ImportError as exc:  # pragma: no cover - run by a test in another process
-    raise ImportError('the client needs httpx: pip install "streamkit-http[client]"') from exc
+except ImportError as _exc:  # pragma: no cover - run by a test in another process
+    raise ImportError('the client needs httpx: pip install "streamkit-http[client]"') from _exc
 
 from streamkit.client._async import AsyncReader
 from streamkit.client._errors import NotAStreamError

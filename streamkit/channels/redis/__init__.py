@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 try:
     import redis
-except ImportError as exc:
-    raise ImportError("RedisLog needs redis-py: pip install streamkit-http[redis]") from exc
+except ImportError as _exc:
+    raise ImportError("RedisLog needs redis-py: pip install streamkit-http[redis]") from _exc
 
 from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.threads import PerProcess
