@@ -24,7 +24,10 @@ from streamkit import django
 from streamkit.openapi import complete
 
 __all__ = ["EventStreamRenderer", "JSONSeqRenderer", "NDJSONRenderer", "StreamRenderer", "complete_schema"]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 class StreamRenderer(JSONRenderer):  # type: ignore[misc]

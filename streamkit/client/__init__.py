@@ -22,7 +22,10 @@ from streamkit.client._options import Options, Reconnection
 from streamkit.client._sync import Reader
 
 __all__ = ["AsyncReader", "NotAStreamError", "Reader", "Reconnection", "connect", "connect_sync"]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def connect(url: str, *, client: httpx.AsyncClient | None = None, **options: Unpack[Options]) -> AsyncReader:

@@ -34,7 +34,11 @@ from streamkit.channels.redis._scripts import APPEND, EXISTS, HOLD, HOLDER, RELE
 from streamkit.errors import LogFullError, SealedError
 
 __all__ = ["RedisLog"]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 _A_DAY = 24 * 3600.0
 
