@@ -72,4 +72,7 @@ __all__ = [
     "set_max_threads",
     "stats",
 ]
-__dir__ = __all__.copy  # what completion offers is the public names alone, here and in each adapter
+
+
+def __dir__() -> list[str]:  # what completion offers is the public names alone, here and in each adapter
+    return __all__

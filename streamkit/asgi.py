@@ -31,7 +31,11 @@ __all__ = [
     "last_event_id",
     "primed",
 ]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 Scope = Message
 

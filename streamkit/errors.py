@@ -20,6 +20,7 @@ Catch StreamkitError for all of them, or the built-in where your code knows that
 
 import errno
 from collections.abc import Sequence
+from typing import Any
 
 
 class StreamkitError(Exception):
@@ -31,7 +32,9 @@ class InvalidEventError(StreamkitError, ValueError):
 
     def __init__(self, field: str, value: object, reason: str) -> None:
         super().__init__(field, value, reason)
-        self.field, self.value, self.reason = field, value, reason
+        self.field = field
+        self.value = value
+        self.reason = reason
 
     def __str__(self) -> str:
         return f"{self.field} {self.reason}; got {self.value!r:.200}"
@@ -42,7 +45,9 @@ class EncodeError(StreamkitError, ValueError):
 
     def __init__(self, item_type: str, detail: str, index: int | None = None) -> None:
         super().__init__(item_type, detail, index)
-        self.item_type, self.detail, self.index = item_type, detail, index
+        self.item_type = item_type
+        self.detail = detail
+        self.index = index
 
     def __str__(self) -> str:
         where = "" if self.index is None else f"item {self.index}: "
@@ -54,7 +59,9 @@ class DecodeError(StreamkitError, ValueError):
 
     def __init__(self, unit: str, number: int, detail: str) -> None:
         super().__init__(unit, number, detail)
-        self.unit, self.number, self.detail = unit, number, detail
+        self.unit = unit
+        self.number = number
+        self.detail = detail
 
     def __str__(self) -> str:
         return f"{self.unit} {self.number}: {self.detail}"
@@ -65,7 +72,8 @@ class EventTooLargeError(DecodeError):
 
     def __init__(self, unit: str, number: int, limit: int) -> None:
         super().__init__(unit, number, f"larger than max_event_size, {limit} bytes")
-        self.args, self.limit = (unit, number, limit), limit
+        self.args: tuple[Any, ...] = (unit, number, limit)
+        self.limit = limit
 
 
 class NotAcceptableError(StreamkitError, ValueError):
@@ -73,7 +81,8 @@ class NotAcceptableError(StreamkitError, ValueError):
 
     def __init__(self, accept: str, offered: tuple[str, ...]) -> None:
         super().__init__(accept, offered)
-        self.accept, self.offered = accept, offered
+        self.accept = accept
+        self.offered = offered
 
     def __str__(self) -> str:
         return f"Accept is {self.accept!r:.200}, but this resource is offered as {', '.join(self.offered)}"
@@ -91,7 +100,8 @@ class StreamCutError(StreamkitError, ConnectionResetError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.errno, self.reason = errno.ECONNRESET, reason
+        self.errno: int | None = errno.ECONNRESET
+        self.reason = reason
 
     def __str__(self) -> str:
         return f"the stream was cut: {self.reason}"
@@ -116,7 +126,9 @@ class LogUnavailableError(StreamkitError, ConnectionError):
 
     def __init__(self, log: str, operation: str, detail: str) -> None:
         super().__init__(log, operation, detail)
-        self.log, self.operation, self.detail = log, operation, detail
+        self.log = log
+        self.operation = operation
+        self.detail = detail
 
     def __str__(self) -> str:
         return f"{self.log} failed to {self.operation}: {self.detail}"
@@ -127,7 +139,8 @@ class LogFullError(StreamkitError, RuntimeError):
 
     def __init__(self, channel: str, limit: str) -> None:
         super().__init__(channel, limit)
-        self.channel, self.limit = channel, limit
+        self.channel = channel
+        self.limit = limit
 
     def __str__(self) -> str:
         return f"channel {self.channel!r:.200} is full: its log keeps {self.limit}"
@@ -164,4 +177,5 @@ class InBandError(StreamkitError, RuntimeError):
 
     def __init__(self, error: Exception, items: Sequence[object]) -> None:
         super().__init__(error, items)
-        self.error, self.items = error, items
+        self.error = error
+        self.items = items

@@ -46,7 +46,10 @@ __all__ = [
     "last_event_id",
     "primed",
 ]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 async def _last_event_id(

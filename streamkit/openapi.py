@@ -20,7 +20,11 @@ from streamkit.sse import Event, EventStream
 from streamkit.text import TextStream
 
 __all__ = ["complete", "content", "describe", "responses"]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 _Schema = dict[str, Any]
 

@@ -17,14 +17,17 @@ from typing import Any, ClassVar
 
 try:
     from rest_framework.renderers import JSONRenderer
-except ModuleNotFoundError as exc:  # pragma: no cover - run by a test in another process
-    raise ImportError(f"this module needs Django REST framework: pip install djangorestframework ({exc})") from exc
+except ModuleNotFoundError as _exc:  # pragma: no cover - run by a test in another process
+    raise ImportError(f"this module needs Django REST framework: pip install djangorestframework ({_exc})") from _exc
 
 from streamkit import django
 from streamkit.openapi import complete
 
 __all__ = ["EventStreamRenderer", "JSONSeqRenderer", "NDJSONRenderer", "StreamRenderer", "complete_schema"]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 class StreamRenderer(JSONRenderer):  # type: ignore[misc]

@@ -23,6 +23,7 @@ from streamkit._engine.asgi_headers import accepted, header, raw_headers, text_h
 from streamkit._engine.bodies import AsyncBody, Chunks, as_bytes
 from streamkit._engine.prime import Content, primed
 from streamkit._engine.response import Headers, Negotiated, Options, StreamOptions
+from streamkit._engine.stream import Stream
 from streamkit.asgi import StreamingMiddleware
 
 __all__ = [
@@ -35,7 +36,11 @@ __all__ = [
     "last_event_id",
     "primed",
 ]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 # Starlette's GZipMiddleware leaves event streams alone; any other stream it kept to its end before 1.5.
 _GZIP_HOLDS = tuple(map(int, re.findall(r"\d+", _version)[:2])) < (1, 5)
@@ -94,8 +99,9 @@ class _Response(StreamOptions, StreamingResponse):
 
     @body_iterator.setter
     def body_iterator(self, chunks: Chunks) -> None:
-        self._chunks, self.formats, self._defaults = chunks, (), []  # the bytes have their format and headers
-        self.stream = self.stream.wrapped(as_bytes(chunks, self.charset))
+        self._chunks, self._defaults = chunks, []  # the bytes have their format and headers
+        self.formats: tuple[Format, ...] = ()
+        self.stream: Stream = self.stream.wrapped(as_bytes(chunks, self.charset))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

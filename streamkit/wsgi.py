@@ -33,7 +33,10 @@ __all__ = [
     "last_event_id",
     "primed",
 ]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def last_event_id(environ: WSGIEnvironment) -> str | None:

@@ -41,7 +41,8 @@ class StreamLimit:
         check_int("StreamLimit.total", total)
         if per_key is not None:
             check_int("StreamLimit.per_key", per_key)
-        self.total, self.per_key = total, per_key
+        self.total = total
+        self.per_key = per_key
         self._counts = PerProcess(_Counts)
 
     @property

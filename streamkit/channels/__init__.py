@@ -30,4 +30,7 @@ __all__ = [
     "Subscription",
     "UnknownStreamError",
 ]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__

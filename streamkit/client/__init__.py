@@ -13,8 +13,8 @@ from typing import Unpack
 
 try:
     import httpx
-except ImportError as exc:  # pragma: no cover - run by a test in another process
-    raise ImportError('the client needs httpx: pip install "streamkit-http[client]"') from exc
+except ImportError as _exc:  # pragma: no cover - run by a test in another process
+    raise ImportError('the client needs httpx: pip install "streamkit-http[client]"') from _exc
 
 from streamkit.client._async import AsyncReader
 from streamkit.client._errors import NotAStreamError
@@ -22,7 +22,10 @@ from streamkit.client._options import Options, Reconnection
 from streamkit.client._sync import Reader
 
 __all__ = ["AsyncReader", "NotAStreamError", "Reader", "Reconnection", "connect", "connect_sync"]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def connect(url: str, *, client: httpx.AsyncClient | None = None, **options: Unpack[Options]) -> AsyncReader:

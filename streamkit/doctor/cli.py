@@ -22,8 +22,8 @@ try:
     from streamkit.doctor import terminal
     from streamkit.doctor.examine import Diagnosis, examine
     from streamkit.doctor.fetch import Target
-except ImportError as exc:
-    raise ImportError(f'the command needs more than the library: pip install "streamkit-http[cli]" ({exc})') from exc
+except ImportError as _exc:
+    raise ImportError(f'the command needs more than the library: pip install "streamkit-http[cli]" ({_exc})') from _exc
 
 from streamkit.doctor.page import page
 from streamkit.doctor.report import EXIT_CODES, as_json, between

@@ -14,4 +14,7 @@ from streamkit.llm._relay import relay
 from streamkit.llm._upstream import UpstreamError
 
 __all__ = ["UpstreamError", "relay"]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__

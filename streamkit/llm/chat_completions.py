@@ -26,7 +26,11 @@ from streamkit.llm._upstream import UpstreamError
 from streamkit.sse import Event
 
 __all__ = ["error_event", "stream"]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 _Told = str | Mapping[str, Any] | None
 

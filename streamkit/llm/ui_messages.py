@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from streamkit._engine.source import Source
 
 __all__ = ["HEADERS", "Chats", "attach", "stream", "text_stream"]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
 """What the protocol asks a response to have besides streamkit's own headers; give it as `headers=`."""

@@ -37,4 +37,7 @@ __all__ = [
     "fake_clock",
     "open_stream",
 ]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__

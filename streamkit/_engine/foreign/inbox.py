@@ -26,7 +26,9 @@ class Inbox:
         heard: The app has been told.
     """
 
-    left = told = heard = False
+    left: bool = False
+    told: bool = False
+    heard: bool = False
     # Few requests are streams, and each has an inbox: what most never set is no part of it.
     _straight = True  # the app's calls go to the server
     _watched = _hidden = False

@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 try:
     import redis
-except ImportError as exc:
-    raise ImportError("RedisLog needs redis-py: pip install streamkit-http[redis]") from exc
+except ImportError as _exc:
+    raise ImportError("RedisLog needs redis-py: pip install streamkit-http[redis]") from _exc
 
 from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.threads import PerProcess
@@ -34,7 +34,11 @@ from streamkit.channels.redis._scripts import APPEND, EXISTS, HOLD, HOLDER, RELE
 from streamkit.errors import LogFullError, SealedError
 
 __all__ = ["RedisLog"]
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 _A_DAY = 24 * 3600.0
 
