@@ -26,7 +26,7 @@ class Timer(Protocol):
 class Clock:
     """The system's time."""
 
-    now = staticmethod(time.monotonic)
+    now: Callable[[], float] = staticmethod(time.monotonic)
     """Returns seconds on a clock that never goes back."""
 
     def call_later(self, loop: AbstractEventLoop, delay: float, callback: Callable[[], None]) -> Timer:
