@@ -33,7 +33,7 @@ class NDJSON(Format):
         Raises:
             EncodeError: The item is not JSON, or `dumps` wrote a line break.
         """
-        line = json_text(item, self._dumps) if isinstance(item, Event) else self._dumps(item)
+        line = self._dumps(item) if type(item) is dict else json_text(item, self._dumps)
         if _LF in line or _CR in line:
             raise EncodeError(type(item).__name__, "its JSON has a line break; let dumps write one line")
         return b"%b\n" % line if line else b""

@@ -136,7 +136,7 @@ REFUSED: list[Any] = [
 def encode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Encode:
     """Return the default encoder, once with orjson and once as if it were not installed."""
     if request.param != "orjson":
-        monkeypatch.setattr(_json, "_orjson", lambda: (None, 0))
+        monkeypatch.setattr(_json, "write", _json._without)
     return _json.dumps
 
 
@@ -198,7 +198,9 @@ def test_both_encoders_agree_on_every_value(value: object) -> None:
 def test_orjson_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it cannot be imported the standard library is used."""
     monkeypatch.setitem(sys.modules, "orjson", None)
-    assert _json._orjson.__wrapped__() == (None, 0)
+    monkeypatch.setattr(_json, "write", _json._find)
+    assert _json.dumps({"a": [DAY, None]}) == b'{"a":["2026-11-22",null]}'
+    assert _json.write is _json._without
 
 
 def test_interpreter_without_the_c_encoder_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
