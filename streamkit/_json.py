@@ -142,11 +142,11 @@ def _find(obj: object, default: Callable[[Any], Any], _options: int) -> bytes:
     global write, options  # noqa: PLW0603 - what @cache would keep, and each item would pay for
     try:
         import orjson
-    except ImportError:
-        write = _without
-    else:
+
         options = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
         write = orjson.dumps
+    except ImportError:
+        write = _without
     return write(obj, default, options)
 
 

@@ -95,18 +95,15 @@ class Event:
 _FIELDS = frozenset(field.name for field in fields(Event))
 
 
-def _read_only(name: str) -> property:
-    def refuse(*_: object) -> None:
-        raise FrozenInstanceError(f"cannot assign to field {name!r}")
-
-    return property(attrgetter(f"_{name}"), refuse, refuse)
+def _refuse(*_: object) -> None:
+    raise FrozenInstanceError("an Event cannot be changed; dataclasses.replace() makes another")
 
 
 # Fields that refuse by themselves, in place of the guard of a frozen class: past that, each of the five assignments in
 # `__init__` takes a tenth of what a whole Event takes now.
 del Event.__setattr__, Event.__delattr__
 for _name in _FIELDS:
-    setattr(Event, _name, _read_only(_name))
+    setattr(Event, _name, property(attrgetter(f"_{_name}"), _refuse, _refuse))
 
 
 def _text(field: str, value: object) -> str:
@@ -201,26 +198,21 @@ class EventStream(Format):
     def encode(self, item: Any) -> bytes:
         """Return the lines of one item; raise EncodeError where its data is neither text nor JSON."""
         kind = type(item)
-        if kind is dict:
-            if "data" in item and item.keys() <= _FIELDS:
-                _warn_of_dict()
-            if self._dumps is not dumps:
-                lines = self._dumps(item)
-            else:
-                try:  # what `dumps` does, without a call that would be an eighth of it
-                    lines = _json.write(item, default, _json.options)
-                except TypeError:
-                    lines = dumps(item)
-                if _U in lines or not lines.isascii():
-                    lines = settled(lines, item)
+        if kind is dict and "data" in item and item.keys() <= _FIELDS:
+            _warn_of_dict()
+        if kind is dict and self._dumps is dumps:
+            try:  # what `dumps` does, without a call that would be an eighth of it
+                lines = _json.write(item, default, _json.options)
+            except TypeError:
+                lines = dumps(item)
+            if _U in lines or not lines.isascii():
+                lines = settled(lines, item)
         elif kind is str and not self._json:
             # The common token: `in` on the str and one encode() of one f-string cost half of any other way.
             if "\n" not in item and "\r" not in item and item.isascii():
                 return f"data: {item}\n\n".encode()
             lines = text_bytes(item)
-        elif kind is Event:
-            return self._fields(item)
-        elif isinstance(item, Event):
+        elif kind is Event or isinstance(item, Event):
             return self._shared(item) if type(item) is EncodedEvent else self._fields(item)
         else:
             lines = self._unprefixed(item)

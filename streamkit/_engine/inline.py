@@ -30,10 +30,8 @@ class InlineBody:
         self._items: Iterator[bytes] = map(stream.runner(), repeat(next), repeat(self._frames))
 
     def __iter__(self) -> Iterator[bytes]:
-        return chain.from_iterable(self._all())  # holds this, which closes the source when nobody does
-
-    def _all(self) -> Iterator[Iterator[bytes]]:
-        yield self._items
+        # It holds this body, which closes the source when nobody does.
+        return chain.from_iterable(body._items for body in (self,))
 
     def __next__(self) -> bytes:
         return next(self._items)
@@ -70,10 +68,8 @@ def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
             last = stream.failed(exc, life.frames)
             error = None
         if last:
-            begun = perf_counter()
-            yield last
-            if stream.measures:
-                life.flushed(last, perf_counter() - begun)
+            yield meter.gone(last)
+            meter.back()
         meter.result = "completed"
     finally:
         stream.close(items)
