@@ -212,7 +212,9 @@ class EventStream(Format):
             if "\n" not in item and "\r" not in item and item.isascii():
                 return f"data: {item}\n\n".encode()
             lines = text_bytes(item)
-        elif kind is Event or isinstance(item, Event):
+        elif kind is Event:
+            return self._fields(item)
+        elif isinstance(item, Event):
             return self._shared(item) if type(item) is EncodedEvent else self._fields(item)
         else:
             lines = self._unprefixed(item)
@@ -235,22 +237,22 @@ class EventStream(Format):
     def _fields(self, event: Event) -> bytes:
         data = event._data
         plain = type(data) is str and not self._json and "\n" not in data and "\r" not in data and data.isascii()
-        frame = f"data: {data}\n\n" if plain else ""
-        if event._retry is not None:
-            frame = f"retry: {event._retry}\n{frame}"
-        if event._id is not None:
-            frame = f"id: {event._id}\n{frame}"
-        if event._event is not None:
-            frame = f"event: {event._event}\n{frame}"
+        head = "" if event._retry is None else f"retry: {event._retry}\n"
+        if event._event is not None and event._id is not None:
+            head = f"event: {event._event}\nid: {event._id}\n{head}"
+        elif event._id is not None:
+            head = f"id: {event._id}\n{head}"
+        elif event._event is not None:
+            head = f"event: {event._event}\n{head}"
         if event._comment is not None:
-            frame = ": " + _prefixed(b"\n: ", event._comment.encode()).decode() + f"\n{frame}"
+            head = ": " + _prefixed(b"\n: ", event._comment.encode()).decode() + f"\n{head}"
         if plain:
-            return frame.encode()
+            return f"{head}data: {data}\n\n".encode()
         if type(event) is EncodedEvent and (event.is_json or not self._json):
-            return b"%bdata: %b\n\n" % (frame.encode(), _prefixed(b"\ndata: ", event.encoded))
+            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"\ndata: ", event.encoded))
         if event.data is not MISSING:
-            return b"%bdata: %b\n\n" % (frame.encode(), _prefixed(b"\ndata: ", self._unprefixed(event.data)))
-        return (frame if event._id is None else f"{frame}\n").encode()
+            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"\ndata: ", self._unprefixed(event.data)))
+        return (head if event._id is None else f"{head}\n").encode()
 
     def _unprefixed(self, value: object) -> bytes:
         text = None if self._json else as_text(value)
