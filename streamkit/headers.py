@@ -30,10 +30,7 @@ def foreign_headers(
 
 
 def response_headers(
-    format: Format,
-    user: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
-    *,
-    vary_accept: bool = False,
+    format: Format, user: Mapping[str, str] | Iterable[tuple[str, str]] | None = None, *, vary_accept: bool = False
 ) -> list[tuple[str, str]]:
     """Return the headers of a stream as pairs, with the user's own instead of the defaults of the same name.
 

@@ -49,8 +49,7 @@ def json_text(item: object, dumps: Callable[[object], bytes]) -> bytes:
 
 
 def _fields(item: Event, dumps: Callable[[object], bytes]) -> bytes:
-    fields = {"event": item.event, "id": item.id}
-    sent = {name: value for name, value in fields.items() if value is not None}
+    sent = {name: value for name, value in (("event", item.event), ("id", item.id)) if value is not None}
     if type(item) is EncodedEvent and item.is_json:
         rest = dumps(sent).strip()[1:] if sent else b"}"
         return b'{"data":%b%b%b' % (item.encoded, b"," if sent else b"", rest)

@@ -16,7 +16,6 @@ from streamkit._engine.bodies import discard
 from streamkit._engine.ending import Meter
 from streamkit._engine.source import Resumed
 from streamkit._engine.stream import Stream
-from streamkit.errors import StreamCutError
 
 
 class InlineBody:
@@ -62,9 +61,6 @@ def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
             last = stream.last_words() if ended_early else stream.end_frame
         except Exception as exc:
             error, meter.result = exc, "error"
-            if isinstance(exc, StreamCutError):
-                life.reason = life.reason or "slow_client"  # said by the source, as in `failed`
-                raise
             last = stream.failed(exc, life.frames)
             error = None
         if last:
