@@ -165,11 +165,10 @@ def _may_hold_nan(obj: object) -> bool:
     values: list[Any] = [obj]
     for value in values:  # grows meanwhile
         kind = type(value)
-        if kind in _NEVER_NAN or (kind is float and isfinite(value)):
-            continue
-        if kind is not dict and kind is not list and kind is not tuple:
+        if kind is dict or kind is list or kind is tuple:
+            values += value.values() if kind is dict else value
+        elif kind not in _NEVER_NAN and not (kind is float and isfinite(value)):
             return True
-        values += value.values() if kind is dict else value
     return False
 
 

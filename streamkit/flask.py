@@ -95,8 +95,7 @@ class _Response(StreamOptions, flask.Response):
             self.set_data(answer.body)
         if self.is_sequence or environ["REQUEST_METHOD"] == "HEAD":
             self._body.close()
-        if self.response is self._body:
-            self.direct_passthrough = True  # no function of the host's between the items
+        self.direct_passthrough |= self.response is self._body  # no function of the host's between the items
         sent = super().__call__(environ, start_response)
         return self if sent is self._body else sent  # whose `close` does all that is to be done at the end
 

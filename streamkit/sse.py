@@ -28,7 +28,7 @@ class _Missing(Enum):
 MISSING: Final = _Missing.MISSING
 
 # The largest delay of a JavaScript timer; client libraries that are given more reconnect at once, in a loop.
-_MAX_RETRY = 2**31 - 1
+_MAX_MS = 2**31 - 1
 
 # Of one EncodedEvent. It may be kept for an hour, and an app that makes a format for each response must not fill it.
 _MAX_FRAMES = 4
@@ -77,18 +77,14 @@ class Event:
         if data is MISSING and id is None and retry is None and comment is None:
             raise InvalidEventError("data", data, "or another field is needed")
         # A printable str has no line break, no NUL and no lone surrogate: the common fields need no further look.
-        if event is not None and not (type(event) is str and event.isprintable()):
-            event = _line("event", event)
-        if id is not None and not (type(id) is str and id.isprintable()):
-            id = _line("id", id)
-        if retry is not None and not (type(retry) is int and 0 <= retry <= _MAX_RETRY):
-            retry = _milliseconds(retry)
-        self._data, self._event, self._id, self._retry = data, event, id, retry
+        self._data = data
+        self._event = event if event is None or (type(event) is str and event.isprintable()) else _line("event", event)
+        self._id = id if id is None or (type(id) is str and id.isprintable()) else _line("id", id)
+        self._retry = retry if retry is None or (type(retry) is int and 0 <= retry <= _MAX_MS) else _milliseconds(retry)
         self._comment = None if comment is None else _text("comment", comment)
 
     def __repr__(self) -> str:
-        names = ("event", "id", "retry", "comment")
-        shown = [f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None]
+        shown = [f"{name}={value!r}" for name in self.__match_args__[1:] if (value := getattr(self, name)) is not None]
         return f"Event({', '.join(shown if self.data is MISSING else [repr(self.data), *shown])})"
 
 
@@ -127,8 +123,8 @@ def _line(field: str, value: object) -> str:
 
 
 def _milliseconds(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_RETRY:
-        raise InvalidEventError("retry", value, f"must be an int of milliseconds from 0 to {_MAX_RETRY}")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_MS:
+        raise InvalidEventError("retry", value, f"must be an int of milliseconds from 0 to {_MAX_MS}")
     return int(value)
 
 
@@ -212,9 +208,7 @@ class EventStream(Format):
             if "\n" not in item and "\r" not in item and item.isascii():
                 return f"data: {item}\n\n".encode()
             lines = text_bytes(item)
-        elif kind is Event:
-            return self._fields(item)
-        elif isinstance(item, Event):
+        elif kind is Event or isinstance(item, Event):
             return self._shared(item) if type(item) is EncodedEvent else self._fields(item)
         else:
             lines = self._unprefixed(item)

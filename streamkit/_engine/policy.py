@@ -57,10 +57,8 @@ class StreamPolicy:
     def __post_init__(self) -> None:
         if self.keepalive is not None and self.keepalive != "auto":
             self._check_seconds("keepalive", self.keepalive)
-        for name in ("cleanup_timeout", "grace"):
-            self._check_seconds(name, getattr(self, name))
-        for name in ("send_timeout", "max_age"):
-            if getattr(self, name) is not None:
+        for name in ("cleanup_timeout", "grace", "send_timeout", "max_age"):
+            if getattr(self, name) is not None or name in ("cleanup_timeout", "grace"):
                 self._check_seconds(name, getattr(self, name))
         if self.drain not in {"auto", "cut", "finish"}:
             raise ValueError(f"StreamPolicy.drain must be 'auto', 'cut' or 'finish', not {self.drain!r}")
