@@ -188,12 +188,8 @@ def cases(pieces: int) -> dict[str, Callable[[], float]]:
     return found
 
 
-def _not_installed() -> tuple[None, int]:
-    return None, 0
-
-
 def _without_orjson(encode: Encode, pieces: int) -> float:
-    with mock.patch.object(_json, "_orjson", _not_installed):
+    with mock.patch.object(_json, "write", _json._without):
         return nanoseconds(encode, CHUNK, pieces)
 
 

@@ -3,6 +3,7 @@
 orjson is only a fast path, looked for at first use. It hands over every type on which it has its own idea, and where
 it refuses, or may have hidden a NaN as null, the standard library decides: nothing fails in production that passed
 on a laptop. The one module that may look for a JSON library; it imports no other third-party package for its types.
+`dumps` is what to call; formats that write a dict for every token call `write` themselves, and then `settled`.
 """
 
 import json
@@ -12,6 +13,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from enum import Enum
 from functools import cache, lru_cache
+from math import isfinite
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -23,6 +25,8 @@ _LF, _CR, _U = b"\n\ru"  # an int is found in bytes in a third of the time that 
 
 # Line ends to str.splitlines() and so to httpx's iter_lines(), though not to JSON, SSE or NDJSON.
 _ESCAPES = ((b"\xc2\x85", rb"\u0085"), (b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"))
+
+_NEVER_NAN = frozenset((str, int, bool, type(None), date, datetime, time))
 
 # The built-in subclasses come first, read as the standard library reads them: past any method that they override.
 _CONVERSIONS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
@@ -48,17 +52,17 @@ def dumps(obj: object) -> bytes:
     Raises:
         EncodeError: Something in `obj` is not JSON: bytes, NaN, a lone surrogate, an unknown type, a cycle.
     """
-    write, option = _orjson()
-    if write is None:
+    try:
+        line = write(obj, default, options)
+    except TypeError:  # every refusal of orjson is one
         line = _standard(obj)
-    else:
-        try:
-            line = write(obj, default, option)
-        except TypeError:  # every refusal of orjson is one
-            line = _standard(obj)
-        else:
-            if _U in line and line.find(b"null") >= 0:  # a NaN?
-                line = _standard(obj)
+    return settled(line, obj) if _U in line or not line.isascii() else line
+
+
+def settled(line: bytes, obj: object) -> bytes:
+    """Return the line that `dumps` returns where `write` returned `line`, which has a `u` or is not ASCII."""
+    if line.find(b"null") >= 0 and write is not _without and _may_hold_nan(obj):
+        line = _standard(obj)
     return line if line.isascii() else _escaped(line)
 
 
@@ -134,14 +138,38 @@ def _refused(obj: object) -> EncodeError:
     return EncodeError(name, _ADVICE.get(name, "it has no form in JSON; send a str, dict, list or dataclass"))
 
 
-@cache
-def _orjson() -> tuple[Callable[..., bytes] | None, int]:
+def _find(obj: object, default: Callable[[Any], Any], _options: int) -> bytes:
+    global write, options  # noqa: PLW0603 - what @cache would keep, and each item would pay for
     try:
         import orjson
+
+        options = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+        write = orjson.dumps
     except ImportError:
-        return None, 0
-    passed = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-    return orjson.dumps, passed
+        write = _without
+    return write(obj, default, options)
+
+
+def _without(obj: object, _default: Callable[[Any], Any], _options: int) -> bytes:
+    return _standard(obj)
+
+
+write: Callable[[object, Callable[[Any], Any], int], bytes] = _find
+"""orjson's function, or what stands for it; a TypeError says that the standard library must decide."""
+
+options = 0
+
+
+def _may_hold_nan(obj: object) -> bool:
+    """Tell whether a number that is not JSON is inside `obj`, which is no cycle, or a type that is not known here."""
+    values: list[Any] = [obj]
+    for value in values:  # grows meanwhile
+        kind = type(value)
+        if kind is dict or kind is list or kind is tuple:
+            values += value.values() if kind is dict else value
+        elif kind not in _NEVER_NAN and not (kind is float and isfinite(value)):
+            return True
+    return False
 
 
 @cache

@@ -13,7 +13,7 @@ primed one starts within the view. What it writes to `session` is not saved: the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 
 import flask
@@ -100,7 +100,9 @@ class _Response(StreamOptions, flask.Response):
             self.set_data(answer.body)
         if self.is_sequence or environ["REQUEST_METHOD"] == "HEAD":
             self._body.close()
-        return super().__call__(environ, start_response)
+        self.direct_passthrough |= self.response is self._body  # no function of the host's between the items
+        sent = super().__call__(environ, start_response)
+        return self if sent is self._body else sent  # whose `close` does all that is to be done at the end
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
         """Return the headers for the wire."""
@@ -110,6 +112,9 @@ class _Response(StreamOptions, flask.Response):
         if self._shielded and headers.get("Content-Encoding") == "identity":
             headers.remove("Content-Encoding")  # RFC 9110, 8.4.1
         return headers
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
 
     def freeze(self) -> None:
         """Refuse: a stream may never end."""

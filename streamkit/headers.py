@@ -9,15 +9,15 @@ from urllib.parse import parse_qsl
 
 from streamkit._format import Format
 
+Pairs = Iterable[tuple[str, str]]
+
 # They belong to the server, which frames the body: PEP 3333 forbids them, HTTP/2 fails on them (RFC 9113, 8.2.2).
 SERVERS_OWN = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
 
 DEFAULTS = (("Cache-Control", "no-cache, no-transform"), ("X-Accel-Buffering", "no"))
 
 
-def foreign_headers(
-    app: Iterable[tuple[str, str]], defaults: Iterable[tuple[str, str]] = DEFAULTS
-) -> list[tuple[str, str]]:
+def foreign_headers(app: Pairs, defaults: Pairs = DEFAULTS) -> list[tuple[str, str]]:
     """Return the headers of a stream that an app has made by itself: its own win over the defaults.
 
     Args:
@@ -30,10 +30,7 @@ def foreign_headers(
 
 
 def response_headers(
-    format: Format,
-    user: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
-    *,
-    vary_accept: bool = False,
+    format: Format, user: Mapping[str, str] | Pairs | None = None, *, vary_accept: bool = False
 ) -> list[tuple[str, str]]:
     """Return the headers of a stream as pairs, with the user's own instead of the defaults of the same name.
 

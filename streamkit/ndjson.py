@@ -33,7 +33,7 @@ class NDJSON(Format):
         Raises:
             EncodeError: The item is not JSON, or `dumps` wrote a line break.
         """
-        line = json_text(item, self._dumps) if isinstance(item, Event) else self._dumps(item)
+        line = self._dumps(item) if type(item) is dict else json_text(item, self._dumps)
         if _LF in line or _CR in line:
             raise EncodeError(type(item).__name__, "its JSON has a line break; let dumps write one line")
         return b"%b\n" % line if line else b""
@@ -49,8 +49,7 @@ def json_text(item: object, dumps: Callable[[object], bytes]) -> bytes:
 
 
 def _fields(item: Event, dumps: Callable[[object], bytes]) -> bytes:
-    fields = {"event": item.event, "id": item.id}
-    sent = {name: value for name, value in fields.items() if value is not None}
+    sent = {name: value for name, value in (("event", item.event), ("id", item.id)) if value is not None}
     if type(item) is EncodedEvent and item.is_json:
         rest = dumps(sent).strip()[1:] if sent else b"}"
         return b'{"data":%b%b%b' % (item.encoded, b"," if sent else b"", rest)

@@ -52,9 +52,7 @@ class Pipe:
         """
         if not self._handoff.put(item):
             if running_loop() is not None:
-                raise RuntimeError(
-                    "the pipe is full, and to wait here would block the event loop: await pipe.aput(item)"
-                )
+                raise RuntimeError("the pipe is full, and to wait would block the event loop: await pipe.aput(item)")
             put_from_thread(self._handoff, item)
 
     async def aput(self, item: object) -> None:

@@ -8,14 +8,16 @@ after a comment or a retry by itself some clients would dispatch an event that n
 
 import warnings
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, fields
+from dataclasses import FrozenInstanceError, dataclass, fields
 from enum import Enum
 from functools import cache
 from json import loads
+from operator import attrgetter
 from typing import Any, ClassVar, Final
 
+from streamkit import _json
 from streamkit._format import Format
-from streamkit._json import _CR, _LF, Dumps, as_text, encoder, text_bytes
+from streamkit._json import _CR, _LF, _U, Dumps, as_text, default, dumps, encoder, settled, text_bytes
 from streamkit.errors import InvalidEventError
 
 
@@ -26,13 +28,13 @@ class _Missing(Enum):
 MISSING: Final = _Missing.MISSING
 
 # The largest delay of a JavaScript timer; client libraries that are given more reconnect at once, in a loop.
-_MAX_RETRY = 2**31 - 1
+_MAX_MS = 2**31 - 1
 
 # Of one EncodedEvent. It may be kept for an hour, and an app that makes a format for each response must not fill it.
 _MAX_FRAMES = 4
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Event:
     """Hold one event as it will be sent, checked when it is built.
 
@@ -50,6 +52,8 @@ class Event:
     The browser calls the listeners of `event`, or of `message` where there is none, with `data` and the last id.
     An Event with an id but no data moves the id only. (WHATWG HTML 9.2.5 and 9.2.6)
     """
+
+    __slots__ = ("_comment", "_data", "_event", "_id", "_retry")
 
     data: Any
     event: str | None
@@ -72,20 +76,30 @@ class Event:
             raise InvalidEventError("event", event, 'without data is dispatched by no client, use data=""')
         if data is MISSING and id is None and retry is None and comment is None:
             raise InvalidEventError("data", data, "or another field is needed")
-        _set_data(self, data)
-        _set_event(self, None if event is None else _line("event", event))
-        _set_id(self, None if id is None else _line("id", id))
-        _set_retry(self, None if retry is None else _milliseconds(retry))
-        _set_comment(self, None if comment is None else _text("comment", comment))
+        # A printable str has no line break, no NUL and no lone surrogate: the common fields need no further look.
+        self._data = data
+        self._event = event if event is None or (type(event) is str and event.isprintable()) else _line("event", event)
+        self._id = id if id is None or (type(id) is str and id.isprintable()) else _line("id", id)
+        self._retry = retry if retry is None or (type(retry) is int and 0 <= retry <= _MAX_MS) else _milliseconds(retry)
+        self._comment = None if comment is None else _text("comment", comment)
 
     def __repr__(self) -> str:
-        names = ("event", "id", "retry", "comment")
-        shown = [f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None]
+        shown = [f"{name}={value!r}" for name in self.__match_args__[1:] if (value := getattr(self, name)) is not None]
         return f"Event({', '.join(shown if self.data is MISSING else [repr(self.data), *shown])})"
 
 
-# Past the guard of a frozen class, in half the time of object.__setattr__.
-_set_data, _set_event, _set_id, _set_retry, _set_comment = (vars(Event)[name].__set__ for name in Event.__slots__)
+_FIELDS = frozenset(field.name for field in fields(Event))
+
+
+def _refuse(*_: object) -> None:
+    raise FrozenInstanceError("an Event cannot be changed; dataclasses.replace() makes another")
+
+
+# Fields that refuse by themselves, in place of the guard of a frozen class: past that, each of the five assignments in
+# `__init__` takes a tenth of what a whole Event takes now.
+del Event.__setattr__, Event.__delattr__
+for _name in _FIELDS:
+    setattr(Event, _name, property(attrgetter(f"_{_name}"), _refuse, _refuse))
 
 
 def _text(field: str, value: object) -> str:
@@ -98,8 +112,6 @@ def _text(field: str, value: object) -> str:
 
 
 def _line(field: str, value: object) -> str:
-    if type(value) is str and value.isascii() and value.isprintable():
-        return value
     if field == "id" and isinstance(value, int) and not isinstance(value, bool):
         return str(int(value))
     text = _text(field, value)
@@ -111,8 +123,8 @@ def _line(field: str, value: object) -> str:
 
 
 def _milliseconds(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_RETRY:
-        raise InvalidEventError("retry", value, f"must be an int of milliseconds from 0 to {_MAX_RETRY}")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_MS:
+        raise InvalidEventError("retry", value, f"must be an int of milliseconds from 0 to {_MAX_MS}")
     return int(value)
 
 
@@ -128,24 +140,19 @@ class EncodedEvent(Event):
 
     __slots__ = ("_value", "encoded", "frames", "is_json")
 
-    encoded: bytes
-    is_json: bool
     frames: dict[Hashable, bytes]
     _value: Any
 
     def __init__(self, encoded: bytes, *, is_json: bool, event: str | None = None, id: str | None = None) -> None:
         super().__init__("", event=event, id=id)  # the data has a place of its own
-        put = object.__setattr__  # past the guard of a frozen class
-        put(self, "encoded", encoded)
-        put(self, "is_json", is_json)
-        put(self, "frames", {})
-        put(self, "_value", MISSING)
+        self.encoded, self.is_json, self.frames = encoded, is_json, {}
+        self._data = self._value = MISSING
 
     @property
     def data(self) -> Any:
         """The data as it was, as far as JSON keeps it. All streams share it: do not change it."""
         if self._value is MISSING:
-            object.__setattr__(self, "_value", loads(self.encoded) if self.is_json else self.encoded.decode())
+            self._value = loads(self.encoded) if self.is_json else self.encoded.decode()
         return self._value
 
     def written(self, by: Hashable, write: Callable[[], bytes]) -> bytes:
@@ -184,18 +191,24 @@ class EventStream(Format):
         # Formats of which this is the same write the same frames.
         self._writes = ("event stream", json, dumps if isinstance(dumps, Hashable) else self._dumps)
 
-    def encode(self, item: object) -> bytes:
+    def encode(self, item: Any) -> bytes:
         """Return the lines of one item; raise EncodeError where its data is neither text nor JSON."""
+        kind = type(item)
         # The common token: `in` on the str and one encode() of one f-string cost half of any other way.
-        if type(item) is str and not self._json:
-            if "\n" not in item and "\r" not in item and item.isascii():
-                return f"data: {item}\n\n".encode()
+        if kind is str and not self._json and "\n" not in item and "\r" not in item and item.isascii():
+            return f"data: {item}\n\n".encode()
+        if kind is dict and "data" in item and item.keys() <= _FIELDS:
+            _warn_of_dict()
+        if kind is dict and self._dumps is dumps:
+            try:  # what `dumps` does, without a call that would be an eighth of it
+                lines = _json.write(item, default, _json.options)
+            except TypeError:
+                lines = dumps(item)
+            if _U in lines or not lines.isascii():
+                lines = settled(lines, item)
+        elif kind is str and not self._json:
             lines = text_bytes(item)
-        elif type(item) is dict:
-            if "data" in item and item.keys() <= _FIELDS:
-                _warn_of_dict()
-            lines = self._dumps(item)
-        elif isinstance(item, Event):
+        elif kind is Event or isinstance(item, Event):
             return self._shared(item) if type(item) is EncodedEvent else self._fields(item)
         else:
             lines = self._unprefixed(item)
@@ -216,30 +229,28 @@ class EventStream(Format):
         return event.frames.get(self._writes) or event.written(self._writes, lambda: self._fields(event))
 
     def _fields(self, event: Event) -> bytes:
-        head = ""
-        if event.comment is not None:
-            head = ": " + _prefixed(b"\n: ", event.comment.encode()).decode() + "\n"
-        if event.event is not None:
-            head += f"event: {event.event}\n"
-        if event.id is not None:
-            head += f"id: {event.id}\n"
-        if event.retry is not None:
-            head += f"retry: {event.retry}\n"
-        if type(event) is EncodedEvent and event.is_json:
-            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"\ndata: ", event.encoded))
-        data = event.data
-        if type(data) is str and not self._json and "\n" not in data and "\r" not in data and data.isascii():
+        data = event._data
+        plain = type(data) is str and not self._json and "\n" not in data and "\r" not in data and data.isascii()
+        head = "" if event._retry is None else f"retry: {event._retry}\n"
+        if event._event is not None and event._id is not None:
+            head = f"event: {event._event}\nid: {event._id}\n{head}"
+        elif event._id is not None:
+            head = f"id: {event._id}\n{head}"
+        elif event._event is not None:
+            head = f"event: {event._event}\n{head}"
+        if event._comment is not None:
+            head = ": " + _prefixed(b"\n: ", event._comment.encode()).decode() + f"\n{head}"
+        if plain:
             return f"{head}data: {data}\n\n".encode()
-        if data is not MISSING:
-            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"\ndata: ", self._unprefixed(data)))
-        return (head if event.id is None else f"{head}\n").encode()
+        if type(event) is EncodedEvent and (event.is_json or not self._json):
+            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"\ndata: ", event.encoded))
+        if event.data is not MISSING:
+            return b"%bdata: %b\n\n" % (head.encode(), _prefixed(b"\ndata: ", self._unprefixed(event.data)))
+        return (head if event._id is None else f"{head}\n").encode()
 
     def _unprefixed(self, value: object) -> bytes:
         text = None if self._json else as_text(value)
         return self._dumps(value) if text is None else text_bytes(text)
-
-
-_FIELDS = frozenset(field.name for field in fields(Event))
 
 
 def _prefixed(line_start: bytes, text: bytes) -> bytes:

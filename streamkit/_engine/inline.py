@@ -1,15 +1,21 @@
-"""Run a sync source in the server's own thread, item by item, for a WSGI server that iterates it."""
+"""Run a sync source in the server's own thread, item by item, for a WSGI server that iterates it.
+
+Each item leaves before the next is asked for (PEP 3333, "Buffering and Streaming"): nobody can tell whether the source
+has one ready, and an item that waited for a source that blocks would be late by as long as that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from inspect import GEN_CLOSED, GEN_CREATED, getgeneratorstate
+from itertools import chain, repeat
 from time import perf_counter
 
 from streamkit._engine.bodies import discard
 from streamkit._engine.ending import Meter
+from streamkit._engine.source import Resumed
 from streamkit._engine.stream import Stream
-from streamkit.errors import StreamCutError
 
 
 class InlineBody:
@@ -19,21 +25,24 @@ class InlineBody:
         self._stream = stream
         self.meter = Meter(stream)
         self._frames = _frames(stream, self.meter)
-        self._started = False
+        # Runs all of it where the source is at home, with no function of Python's between the server and the frames.
+        self._items: Iterator[bytes] = map(stream.runner(), repeat(next), repeat(self._frames))
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
+        # It holds this body, which closes the source when nobody does.
+        return chain.from_iterable(body._items for body in (self,))
 
     def __next__(self) -> bytes:
-        self._started = True
-        return next(self._frames)
+        return next(self._items)
 
     def close(self) -> None:
         """Close the source; called by the server after the last item or when the client has left (PEP 3333)."""
-        self._frames.close()
-        if not self._started:
-            self._started = True
+        state = getgeneratorstate(self._frames)
+        if state == GEN_CREATED:
+            self._frames.close()
             discard(self._stream)
+        elif state != GEN_CLOSED:
+            self._stream.runner()(self._frames.close)
         self.meter.close()
 
     def __del__(self) -> None:
@@ -41,39 +50,34 @@ class InlineBody:
 
 
 def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
-    run, items, life, around = stream.runner(), None, stream.life, ExitStack()
+    items, life, around = None, stream.life, ExitStack()
     error: Exception | None = None
     try:
         yield b"" if stream.interval is None else stream.format.keepalive  # the head goes out with it
         try:
-            run(around.enter_context, stream.around.inline())
-            items = run(iter, stream.source)
+            around.enter_context(stream.around.inline())
+            items = iter(stream.source)  # type: ignore[arg-type]
             ended_early = yield from _measured(stream, items)
             last = stream.last_words() if ended_early else stream.end_frame
         except Exception as exc:
             error, meter.result = exc, "error"
-            if isinstance(exc, StreamCutError):
-                life.reason = life.reason or "slow_client"  # said by the source, as in `failed`
-                raise
-            last = run(stream.failed, exc, life.frames)
+            last = stream.failed(exc, life.frames)
             error = None
         if last:
-            begun = perf_counter()
-            yield last
-            if stream.measures:
-                life.flushed(last, perf_counter() - begun)
+            yield meter.gone(last)
+            meter.back()
         meter.result = "completed"
     finally:
-        run(_leave, stream, items, around, error)
+        stream.close(items)
+        around.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
 
 
 def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None, bool]:
     """Yield a frame for each item, and take note of how long the server has it; tell whether the stream was ended."""
-    boundary = stream.boundary
-    run, encode, missing, life, leads = stream.runner(), stream.encoder(), object(), stream.life, stream.leads
+    boundary, encode, life, leads = stream.boundary, stream.encoder(), stream.life, stream.leads
     counts, measures = int(stream.counts), stream.measures
-    while (item := run(next, items, missing)) is not missing:
-        frame = run(encode, item)
+    for item in Resumed(items):
+        frame = encode(item)
         life.frames += counts
         if frame:
             begun = perf_counter()
@@ -85,8 +89,3 @@ def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None,
         if leads and life.reason is not None and (stream.between_frames or not life.clean or life.overdue):
             return True
     return False
-
-
-def _leave(stream: Stream, items: object, around: ExitStack, error: Exception | None) -> None:
-    stream.close(items)
-    around.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)

@@ -29,7 +29,8 @@ from streamkit.negotiation import choose
 from streamkit.sse import EventStream
 
 OnError = Callable[[Exception], object]
-Headers = Mapping[str, str] | list[tuple[str, str]] | None
+HeaderList = list[tuple[str, str]]
+Headers = Mapping[str, str] | HeaderList | None
 
 RETRY_AFTER = (2, 10)
 """Seconds after which a client that was refused may come back: a range, so that they do not all come at once."""
@@ -39,7 +40,7 @@ class Answer(NamedTuple):
     """A short response instead of a stream."""
 
     status: int
-    headers: list[tuple[str, str]]
+    headers: HeaderList
     body: bytes
 
 
@@ -136,7 +137,7 @@ class StreamOptions:
             return Answer(406, [("Content-Type", "text/plain; charset=utf-8"), ("Vary", "Accept")], text)
         return None
 
-    def stream_headers(self, user: Headers = None) -> list[tuple[str, str]]:
+    def stream_headers(self, user: Headers = None) -> HeaderList:
         """Return the headers of the stream, the user's own among them."""
         return response_headers(self.stream.format, user, vary_accept=bool(self.formats))
 
@@ -161,9 +162,7 @@ class Negotiated(StreamOptions):
     formats: tuple[Format, ...] = (EventStream(), NDJSON(), JSONSeq())
 
 
-def refusal(
-    format: Format, method: str, accept: str | None, most: int, headers: list[tuple[str, str]] | None = None
-) -> Answer:
+def refusal(format: Format, method: str, accept: str | None, most: int, headers: HeaderList | None = None) -> Answer:
     """Return the answer to a stream over the limit of `most`; with the stream's own `headers`, if the host needs them.
 
     A browser's EventSource never comes back after a status other than 200, so it gets an empty event stream and the

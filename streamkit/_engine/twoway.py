@@ -8,6 +8,7 @@ the inner body with it, in the same place.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from streamkit._engine.bodies import AsyncBody, PumpedBody
@@ -55,16 +56,19 @@ class TwoWayBody:
         return self
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
+        return chain.from_iterable(self._begun())  # begins when it is asked, and then stands aside
 
     def __next__(self) -> bytes:
+        return next(next(self._begun()))
+
+    def _begun(self) -> Iterator[InlineBody | PumpedBody]:
         if self._sync is None:
             if self.environ is None:
                 raise RuntimeError("a stream's body is made for the server that asks for it: there is no request yet")
             # A reader that blocks the very loop would wait for itself.
             loop = self._loop if running_loop() is None else None
             self._sync = late_body(self.stream, self.environ, loop)
-        return next(self._sync)
+        yield self._sync
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIEnvironment
 
+SyncBody = InlineBody | PumpedBody
+
 _warned: set[str] = set()
 
 # A threaded server answers in threads, where no handler can be set; it loads the application in its main thread, after
@@ -41,9 +43,7 @@ def leave_alone(environ: WSGIEnvironment) -> None:
         passage.ours = True
 
 
-def wsgi_body(
-    stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None = None
-) -> InlineBody | PumpedBody:
+def wsgi_body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None = None) -> SyncBody:
     """Return what a WSGI server iterates for `stream`.
 
     Args:
@@ -62,7 +62,7 @@ def wsgi_body(
     return body
 
 
-def _body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None) -> InlineBody | PumpedBody:
+def _body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None) -> SyncBody:
     if stream.producer is not None:
         stream.producer.release()
         return PumpedBody(stream, stream.producer)
@@ -82,9 +82,7 @@ def _body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | No
     return InlineBody(stream)
 
 
-def late_body(
-    stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None = None
-) -> InlineBody | PumpedBody:
+def late_body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None = None) -> SyncBody:
     """Do as `wsgi_body` when the head is out already: a browser that is refused now still learns when to come back."""
     try:
         return wsgi_body(stream, environ, loop)

@@ -77,8 +77,8 @@ def run(protocol: Protocol, source: object) -> Source:
 def raw(data: str, *, event: str | None = None, id: str | None = None, retry: int | None = None) -> EncodedEvent:
     """Return an event whose data is sent as it stands, also by a format that writes text as JSON."""
     made = EncodedEvent(text_bytes(data), is_json=True, event=event, id=id)
-    object.__setattr__(made, "_value", data)  # it need not be JSON
-    object.__setattr__(made, "retry", retry)
+    made._value = data  # it need not be JSON
+    made._retry = retry
     return made
 
 

@@ -65,6 +65,7 @@ def test_page_says_why_a_target_is_missed(tmp_path: Path, monkeypatch: pytest.Mo
     """Of those alone that are missed; one whose reason nobody knows is not passed over."""
     monkeypatch.setitem(REASONS, "event-peer", "Because.")
     monkeypatch.setitem(REASONS, "token-floor", "Never shown.")
+    monkeypatch.delitem(REASONS, "dict-peer", raising=False)
     report = Report("Title", [], [], {"token-floor": 2.0, "event-peer": 1.25, "dict-peer": 1.0})
     text = write([(report, ["token-floor", "event-peer", "dict-peer"])], tmp_path).read_text(encoding="utf-8")
     assert "a full event, faster than the best peer.** Because.\n" in text

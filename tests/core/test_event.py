@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streamkit import Event, InvalidEventError
-from streamkit.sse import MISSING
+from streamkit.sse import MISSING, EncodedEvent
 
 
 class Kind(str, Enum):  # noqa: UP042 - a StrEnum formats itself as its value
@@ -105,7 +105,38 @@ def test_event_with_unhashable_data_has_no_hash() -> None:
         hash(Event({}))
 
 
-def test_event_cannot_be_changed() -> None:
+@pytest.mark.parametrize("field", ["data", "event", "id", "retry", "comment"])
+def test_event_cannot_be_changed(field: str) -> None:
     """What was checked stays as it was checked."""
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        Event("x").id = "a\nb"  # type: ignore[misc]
+    event = Event("x", event="e", id="1", retry=1, comment="c")
+    before = repr(event)
+    with pytest.raises(dataclasses.FrozenInstanceError, match="replace"):
+        setattr(event, field, "a\nb")
+    with pytest.raises(dataclasses.FrozenInstanceError, match="replace"):
+        delattr(event, field)
+    assert repr(event) == before
+
+
+def test_event_has_no_room_for_anything_else() -> None:
+    """A name that is spelled wrongly is an error, as in any class with slots."""
+    with pytest.raises(AttributeError):
+        Event("x").ident = "1"  # type: ignore[attr-defined]
+
+
+def test_field_names_of_an_event_can_be_listed() -> None:
+    """It is a dataclass to whoever asks, and none of its fields has a default that is not one."""
+    fields = dataclasses.fields(Event)
+    assert [field.name for field in fields] == ["data", "event", "id", "retry", "comment"]
+    assert all(field.default is dataclasses.MISSING for field in fields)
+
+
+@pytest.mark.parametrize(("is_json", "data"), [(True, [1, None]), (False, "[1,null]")])
+def test_event_that_was_encoded_before_is_a_value_too(is_json: bool, data: object) -> None:
+    """It copies, travels between processes and cannot be changed, and its data is read from what was encoded."""
+    event = EncodedEvent(b"[1,null]", is_json=is_json, event="e", id="1")
+    assert event.data == data
+    assert (
+        pickle.loads(pickle.dumps(event)) == copy.deepcopy(event) == event == event.with_id("1") != event.with_id("2")
+    )
+    with pytest.raises(AttributeError):
+        event.data = 5  # type: ignore[misc]

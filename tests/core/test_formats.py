@@ -20,6 +20,7 @@ from streamkit import (
     JSONSeqDecoder,
     NDJSONDecoder,
     TextStream,
+    _json,
     sse,
 )
 
@@ -61,10 +62,14 @@ WRITTEN: list[tuple[Format, object, bytes, list[Any]]] = [
     (TEXT, "a\x85\u2028\x0b\x0cb", "data: a\x85\u2028\x0b\x0cb\n\n".encode(), [Event("a\x85\u2028\x0b\x0cb")]),
     (TEXT, "größe\0", "data: größe\0\n\n".encode(), [Event("größe\0")]),
     (TEXT, {"a": [1, None]}, b'data: {"a":[1,null]}\n\n', [Event('{"a":[1,null]}')]),
+    (TEXT, {1: "u"}, b'data: {"1":"u"}\n\n', [Event('{"1":"u"}')]),
+    (TEXT, {"a": "\u2028ü"}, 'data: {"a":"\\u2028ü"}\n\n'.encode(), [Event('{"a":"\\u2028ü"}')]),
     (TEXT, None, b"data: null\n\n", [Event("null")]),
     (TEXT, Event(None), b"data: null\n\n", [Event("null")]),
     (TEXT, Event("", event="done"), b"event: done\ndata: \n\n", [Event("", event="done")]),
     (TEXT, Event("x", event=""), b"event: \ndata: x\n\n", [Event("x")]),
+    (TEXT, Event("x", event="e", retry=5), b"event: e\nretry: 5\ndata: x\n\n", [Event("x", event="e")]),
+    (TEXT, Event("x", id="1", retry=5), b"id: 1\nretry: 5\ndata: x\n\n", [Event("x", id="1")]),
     (TEXT, Event(id="7"), b"id: 7\n\n", []),
     (TEXT, Event(id=""), b"id: \n\n", []),
     (TEXT, Event(comment="a\nb\r"), b": a\n: b\n: \n", []),
@@ -76,9 +81,14 @@ WRITTEN: list[tuple[Format, object, bytes, list[Any]]] = [
         ": c\nevent: e\nid: é\nretry: 0\ndata: a\ndata: b\n\n".encode(),
         [Event("a\nb", event="e", id="é")],
     ),
+    (TEXT, sse.EncodedEvent(b"a\nb", is_json=False, id="1"), b"id: 1\ndata: a\ndata: b\n\n", [Event("a\nb", id="1")]),
+    (JSON, sse.EncodedEvent(b"a\nb", is_json=False), b'data: "a\\nb"\n\n', [Event('"a\\nb"')]),
+    (TEXT, sse.EncodedEvent(b'"x"', is_json=True, event="e"), b'event: e\ndata: "x"\n\n', [Event('"x"', event="e")]),
+    (JSON, sse.EncodedEvent(b'"x"', is_json=True), b'data: "x"\n\n', [Event('"x"')]),
     (JSON, "\n", b'data: "\\n"\n\n', [Event('"\\n"')]),
     (JSON, Event("x", id="1"), b'id: 1\ndata: "x"\n\n', [Event('"x"', id="1")]),
     (JSON, "\x85\u2028\u2029", b'data: "\\u0085\\u2028\\u2029"\n\n', [Event('"\\u0085\\u2028\\u2029"')]),
+    (EventStream(dumps=lambda obj: b"7"), {"a": 1}, b"data: 7\n\n", [Event("7")]),
     (
         EventStream(dumps=lambda obj: json.dumps(obj, indent=1)),
         [1],
@@ -226,11 +236,12 @@ def test_record_separator_from_a_custom_encoder_is_refused_in_json_seq() -> None
         JSONSeq(dumps=lambda obj: '"\x1e"').encode([1])
 
 
-def test_dict_of_field_names_is_data_and_warns_once() -> None:
+@pytest.mark.parametrize("format", [TEXT, EventStream(dumps=_json.dumps)])
+def test_dict_of_field_names_is_data_and_warns_once(format: Format) -> None:
     """The habit of another library is met with one hint, and the item is still JSON."""
     sse._warn_of_dict.cache_clear()
     with pytest.warns(UserWarning, match=r"Event\(\*\*d\)") as caught:
-        assert TEXT.encode({"data": 1, "id": 2}) == b'data: {"data":1,"id":2}\n\n'
+        assert format.encode({"data": 1, "id": 2}) == b'data: {"data":1,"id":2}\n\n'
     assert len(caught) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -48,6 +48,13 @@ class Real(float):
 
 
 @dataclass
+class Holder:
+    """A dataclass, of which orjson cannot say what it holds."""
+
+    value: object
+
+
+@dataclass
 class Plain:
     """A dataclass with a nested value that needs encoding too."""
 
@@ -109,6 +116,7 @@ VALUES: list[tuple[object, object]] = [
     (LazyString(), "läzy"),
     (lazystr("later"), "later"),
     ({1: None, None: True, 1.5: False}, {"1": None, "null": True, "1.5": False}),
+    ([None, 1.5, [Holder(None)], (DAY, {"a": True})], [None, 1.5, [{"value": None}], ["2026-11-22", {"a": True}]]),
     (2**70, 2**70),
     ("null", "null"),
     ("a\x85b\u2028c\u2029", "a\x85b\u2028c\u2029"),
@@ -117,6 +125,8 @@ VALUES: list[tuple[object, object]] = [
 REFUSED: list[Any] = [
     (b"x", "bytes", "decode it to str"),
     ([[[[{"a": float("nan")}]]]], "list", "Out of range"),
+    ({"a": None, "b": [1.5, (2, float("-inf"))]}, "dict", "Out of range"),
+    ([None, Holder(float("nan"))], "list", "Out of range"),
     (float("inf"), "float", "Out of range"),
     (Real("nan"), "Real", "Out of range"),
     ({"a": "\ud800"}, "str", "lone surrogate"),
@@ -136,7 +146,7 @@ REFUSED: list[Any] = [
 def encode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Encode:
     """Return the default encoder, once with orjson and once as if it were not installed."""
     if request.param != "orjson":
-        monkeypatch.setattr(_json, "_orjson", lambda: (None, 0))
+        monkeypatch.setattr(_json, "write", _json._without)
     return _json.dumps
 
 
@@ -195,10 +205,26 @@ def test_both_encoders_agree_on_every_value(value: object) -> None:
     assert answers[0] == answers[1]
 
 
+def test_null_that_is_surely_none_needs_no_second_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every chunk of some APIs holds a null: the standard library is asked only where a NaN may be behind it."""
+    monkeypatch.setattr(_json, "_standard", None)
+    chunk = {"choices": [{"delta": {"content": "x"}, "stop": None, "p": 0.5}], "at": DAY, "pair": (1, None), "ok": True}
+    assert json.loads(_json.dumps(chunk)) == {**chunk, "at": "2026-11-22", "pair": [1, None]}
+
+
+def test_orjson_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first value finds it; each later one goes to it directly."""
+    monkeypatch.setattr(_json, "write", _json._find)
+    assert _json.dumps([DAY]) == b'["2026-11-22"]'
+    assert _json.write is orjson.dumps
+
+
 def test_orjson_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it cannot be imported the standard library is used."""
     monkeypatch.setitem(sys.modules, "orjson", None)
-    assert _json._orjson.__wrapped__() == (None, 0)
+    monkeypatch.setattr(_json, "write", _json._find)
+    assert _json.dumps({"a": [DAY, None]}) == b'{"a":["2026-11-22",null]}'
+    assert _json.write is _json._without
 
 
 def test_interpreter_without_the_c_encoder_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

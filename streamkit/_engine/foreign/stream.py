@@ -216,6 +216,4 @@ class ForeignStream:
 def _ends_body(message: Message) -> bool:
     """Tell whether a message other than a piece of body, a file handed to the server, is the whole rest of the body."""
     kind = message["type"]
-    return kind == "http.response.pathsend" or (
-        kind == "http.response.zerocopysend" and not message.get("more_body", False)
-    )
+    return kind == "http.response.pathsend" or (kind == "http.response.zerocopysend" and not message.get("more_body"))
