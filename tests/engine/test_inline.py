@@ -37,13 +37,13 @@ class Letters:
         self.closed.append(USER.get())
 
 
-def by_wsgi(source: object) -> Iterable[bytes]:
+def by_wsgi(source: Iterable[object]) -> Iterable[bytes]:
     """Return the body as streamkit's own WSGI response gives it."""
     body: Iterable[bytes] = WSGIClient(source, threads=False).body
     return body
 
 
-def by_flask(source: object) -> Iterable[bytes]:
+def by_flask(source: Iterable[object]) -> Iterable[bytes]:
     """Return the body as Flask's response gives it."""
     app = flask.Flask(__name__)
     app.add_url_rule("/", view_func=lambda: FlaskEventStream(source))
@@ -51,7 +51,7 @@ def by_flask(source: object) -> Iterable[bytes]:
 
 
 both = pytest.mark.parametrize("answer", [by_wsgi, by_flask])
-Answer = Callable[[object], Iterable[bytes]]
+Answer = Callable[[Iterable[object]], Iterable[bytes]]
 
 
 @both
