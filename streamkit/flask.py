@@ -4,11 +4,10 @@
     def chat():
         return EventStreamResponse(tokens(), end=Event("", event="done"))
 
-`request`, `session`, `g` and `current_app` work in the source, sync or async, without `stream_with_context`. It runs in
-contexts of its own: an app context with a copy of `g`, and a copy of the request context, pushed where the source runs
-and popped when it has been closed. So teardown functions run twice: for the request when the view has returned, for the
-stream when it ends. The source starts after the first of the two, and so finds in `g` only what that has left there; a
-primed one starts within the view. What it writes to `session` is not saved: the cookie left with the head.
+`request`, `session`, `g` and `current_app` work in the source, sync or async, without `stream_with_context`: it runs in
+contexts of its own, with a copy of `g`, pushed where it runs and popped when it has been closed. So teardown functions
+run twice, when the view has returned and when the stream ends. The source starts between the two, and finds in `g` what
+the first has left; a primed one starts within the view. Nothing that it writes to `session` is saved: the head has left.
 """
 
 from __future__ import annotations
@@ -88,8 +87,7 @@ class _Response(StreamOptions, flask.Response):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; a body that a hook has put in the place of the stream is sent instead."""
-        known = self.stream.format.media_type
-        self._body.environ = environ
+        known, self._body.environ = self.stream.format.media_type, environ
         leave_alone(environ)
         answer = refused(self, environ)
         if self.headers.get("Content-Type") == known:
@@ -102,7 +100,7 @@ class _Response(StreamOptions, flask.Response):
             self._body.close()
         self.direct_passthrough |= self.response is self._body  # no function of the host's between the items
         sent = super().__call__(environ, start_response)
-        return self if sent is self._body else sent  # whose `close` does all that is to be done at the end
+        return self if sent is self._body else sent  # our `close` does all that is to be done at the end
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
         """Return the headers for the wire."""
