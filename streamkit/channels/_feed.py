@@ -64,11 +64,6 @@ class Feed:
                 place.live = False
                 self._hub.leave(place)
 
-    @property
-    def settled(self) -> bool:
-        """Whether there is nothing to do but wait for the tails."""
-        return self.live and not self.owes_cursor
-
     def id(self) -> str | None:
         """Return where the client stands; None where it has no place yet in some channel."""
         if self._single:
@@ -133,7 +128,7 @@ class Feed:
                 await self._tell_gap(place, place.text(place.sent), page.gap, page)
                 return True
             self._take(place, page)
-            if self.outbox:
+            if self.outbox.items:
                 return True
             missed = tail.after(place.position or position, most)
         if missed is None:
