@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import weakref
 from _queue import Empty, SimpleQueue
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +39,24 @@ def test_result_and_error_are_the_callers() -> None:
             await workers.run(lambda: 1 // 0)
         with pytest.raises(SystemExit):
             await workers.run(exit)
+
+    run(work())
+
+
+def test_thread_that_waits_holds_nothing_of_what_it_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of a log may be a megabyte, and there are a dozen threads."""
+    monkeypatch.setattr(_workers, "IDLE", 10.0)
+
+    class Page:
+        pass
+
+    async def work() -> None:
+        workers, others = Workers(), _threads()
+        page = await workers.run(Page)
+        read = weakref.ref(page)
+        del page
+        await until(lambda: read() is None)
+        assert _threads() - others, "it waits for the next call"
 
     run(work())
 

@@ -7,12 +7,17 @@ loops. Only generators of the served scenarios count: a framework may keep gener
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import sys
 import types
 from dataclasses import dataclass
 
 import psutil
+
+# glibc keeps what was freed between things that are in use, and gives it back when asked: of 64 MB after a crowd of a
+# hundred 22 were nobody's, now more and now less, while what was in use grew by nothing.
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 _SOURCES = ("scenarios.py", "enduring.py")
 
@@ -30,8 +35,10 @@ class Resources:
 
 
 def snapshot() -> Resources:
-    """Collect garbage, then count."""
+    """Collect garbage, have the allocator return what is free, then count."""
     gc.collect()
+    if _TRIM is not None:
+        _TRIM(0)
     blocks = sys.getallocatedblocks()
     process = psutil.Process()
     tasks = generators = 0
