@@ -27,7 +27,16 @@ def test_a_server_that_holds_what_it_held_has_not_grown() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [{"threads": 17}, {"tasks": 3}, {"fds": 47}, {"generators": 1}, {"rss": 106 << 20}, {"blocks": 102_001}]
+    "more",
+    [
+        {"threads": 17},
+        {"tasks": 3},
+        {"fds": 47},
+        {"generators": 1},
+        {"streams": 1},
+        {"rss": 106 << 20},
+        {"blocks": 102_001},
+    ],
 )
 def test_more_of_anything_is_growth(more: dict[str, int]) -> None:
     """Each is named, with what it was after each round."""
@@ -44,8 +53,9 @@ def test_what_is_there_after_the_second_round_is_kept_on_purpose() -> None:
 
 
 def test_what_clients_that_left_still_hold_is_waited_for() -> None:
-    """Before the warm-up has ended that is nothing but generators."""
+    """Before the warm-up has ended that is nothing but streams and their generators."""
     assert excess(replace(WARM, generators=1), [])
+    assert excess(replace(WARM, streams=1), [])
     assert excess(replace(WARM, tasks=3), [WARM, WARM])
     assert not excess(replace(WARM, tasks=3), [WARM])
     assert not excess(replace(WARM, tasks=1), [WARM, WARM])

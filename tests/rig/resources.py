@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from streamkit import stats
+
 # glibc keeps what was freed between things that are in use, and gives it back when asked: of 64 MB after a crowd of a
 # hundred 22 were nobody's, now more and now less, while what was in use grew by nothing.
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -24,7 +26,10 @@ _SOURCES = ("scenarios.py", "enduring.py")
 
 @dataclass(frozen=True)
 class Resources:
-    """What one process holds; `rss` in bytes, the rest are counts; `blocks` of memory, each of a small object."""
+    """What one process holds; `rss` in bytes, the rest are counts.
+
+    `blocks` are of memory, each of a small object; `streams` are those of streamkit that have not ended.
+    """
 
     threads: int
     tasks: int
@@ -32,6 +37,7 @@ class Resources:
     rss: int
     generators: int
     blocks: int
+    streams: int = 0
 
 
 def snapshot() -> Resources:
@@ -49,4 +55,5 @@ def snapshot() -> Resources:
             generators += thing.gi_frame is not None and thing.gi_code.co_filename.endswith(_SOURCES)
         elif isinstance(thing, types.AsyncGeneratorType):
             generators += thing.ag_frame is not None and thing.ag_code.co_filename.endswith(_SOURCES)
-    return Resources(process.num_threads(), tasks, process.num_fds(), process.memory_info().rss, generators, blocks)
+    rss = process.memory_info().rss
+    return Resources(process.num_threads(), tasks, process.num_fds(), rss, generators, blocks, stats().open)
