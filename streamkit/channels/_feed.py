@@ -35,6 +35,22 @@ class Feed:
         joined: Whether it is in the channels.
     """
 
+    __slots__ = (
+        "_hub",
+        "_options",
+        "_owes_caught_up",
+        "_places",
+        "_positions",
+        "_single",
+        "_turn",
+        "_unknown",
+        "ended",
+        "joined",
+        "live",
+        "outbox",
+        "owes_cursor",
+    )
+
     def __init__(self, options: Options, positions: dict[str, Position | None], *, unknown: bool) -> None:
         self.outbox = Outbox(options.buffer_size)
         self.live = self.owes_cursor = self.ended = self.joined = False

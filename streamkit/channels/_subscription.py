@@ -37,6 +37,26 @@ class Subscription:
     log has failed with anything else than LogUnavailableError.
     """
 
+    # A worker may hold thousands, and a publish reads each.
+    __slots__ = (
+        "__weakref__",
+        "_channels",
+        "_claimed",
+        "_drops",
+        "_error",
+        "_feed",
+        "_hidden",
+        "_hub",
+        "_items",
+        "_outbox",
+        "_overflowed",
+        "_reading",
+        "_reminder",
+        "_single",
+        "_visible",
+        "_waiter",
+    )
+
     def __init__(
         self, channels: Channels, positions: dict[str, Position | None], options: Options, *, unknown: bool
     ) -> None:

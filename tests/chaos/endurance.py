@@ -69,6 +69,7 @@ class EnduranceStage(Stage):
         self._served = kind, app
         self._stop = threading.Event()
         self._other: Server | None = None
+        self._restarting: threading.Thread | None = None
         self._errors: list[BaseException] = []
 
     def begin(self) -> None:
@@ -81,11 +82,17 @@ class EnduranceStage(Stage):
     def begin_restarts(self) -> None:
         """Start the other, and go on doing so."""
         port = free_port()
-        thread = threading.Thread(target=self._keep_restarting, args=[port], daemon=True)
-        self._ends.callback(self._end_restarts, thread)
+        self._restarting = threading.Thread(target=self._keep_restarting, args=[port], daemon=True)
+        self._ends.callback(self._retire_other)
         self._other = self.serve(*self._served, port)
         self.ports.append(port)
-        thread.start()
+        self._restarting.start()
+
+    def end_restarts(self) -> None:
+        """Leave the other running."""
+        self._stop.set()
+        if self._restarting is not None:
+            self._restarting.join(60.0)
 
     def retire(self, server: Server) -> None:
         """Kill a server, and count those that it has cut off."""
@@ -116,9 +123,8 @@ class EnduranceStage(Stage):
         except BaseException as error:
             self._errors.append(error)
 
-    def _end_restarts(self, thread: threading.Thread) -> None:
-        self._stop.set()
-        thread.join(60.0)
+    def _retire_other(self) -> None:
+        self.end_restarts()
         if self._other is not None:
             self.retire(self._other)
         if self._errors:
@@ -146,6 +152,10 @@ class Visitors(Crowd[Visitor]):
     def resume(self) -> None:
         """Have all come back."""
         self._all(Visitor.resume)
+
+    def stay(self) -> None:
+        """Have all leave no more by themselves: on a machine with much else to do they would never catch up."""
+        self._all(Visitor.stay)
 
     def _all(self, do: Callable[[Visitor], None]) -> None:
         for visitor in self.listeners:
@@ -243,6 +253,8 @@ def endure(stage: EnduranceStage, seed: int, *, visitors: int, rounds: int, seco
             for _ in range(rounds - 1):
                 crowd.resume()
                 found.rests.append(_round(stage, crowd, seconds, found))
+            stage.end_restarts()
+            crowd.stay()
             crowd.resume()
             published = publisher.stop(20.0)
         crowd.wait_for({NUMBERS: published[NUMBERS].last}, CATCH_UP)

@@ -6,6 +6,7 @@ loops. Only generators of the served scenarios count: a framework may keep gener
 
 from __future__ import annotations
 
+import _sqlite3
 import asyncio
 import ctypes
 import gc
@@ -21,12 +22,15 @@ from streamkit import stats
 # hundred 22 were nobody's, now more and now less, while what was in use grew by nothing.
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
+# Each connection of SQLite keeps up to 2 MB of pages: more and more while its file grows, and no more than that.
+_CACHED = getattr(ctypes.CDLL(_sqlite3.__file__), "sqlite3_memory_used", None)
+
 _SOURCES = ("scenarios.py", "enduring.py")
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one process holds; `rss` in bytes, the rest are counts.
+    """What one process holds; `rss` in bytes, without the caches of SQLite, the rest are counts.
 
     `blocks` are of memory, each of a small object; `streams` are those of streamkit that have not ended.
     """
@@ -55,5 +59,5 @@ def snapshot() -> Resources:
             generators += thing.gi_frame is not None and thing.gi_code.co_filename.endswith(_SOURCES)
         elif isinstance(thing, types.AsyncGeneratorType):
             generators += thing.ag_frame is not None and thing.ag_code.co_filename.endswith(_SOURCES)
-    rss = process.memory_info().rss
+    rss = process.memory_info().rss - (_CACHED() if _CACHED is not None else 0)
     return Resources(process.num_threads(), tasks, process.num_fds(), rss, generators, blocks, stats().open)
