@@ -23,7 +23,7 @@ from streamkit import stats
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 # Each connection of SQLite keeps up to 2 MB of pages: more and more while its file grows, and no more than that.
-_CACHED = getattr(ctypes.CDLL(_sqlite3.__file__), "sqlite3_memory_used", None)
+_CACHED = getattr(ctypes.CDLL(getattr(_sqlite3, "__file__", None)), "sqlite3_memory_used", None)
 
 _SOURCES = ("scenarios.py", "enduring.py")
 
