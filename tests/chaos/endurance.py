@@ -33,10 +33,10 @@ from tests.rig.servers import Server, ServerKind, free_port
 RATE = 4.0
 """Numbers a second: each goes to everybody."""
 
-CATCH_UP = 90.0
+CATCH_UP = 120.0
 """Seconds within which everybody must have had an answer, and at the end the last number; far fewer as a rule."""
 
-AT_REST = 45.0
+AT_REST = 90.0
 """Seconds within which a server must have let go of everything; far fewer where nothing else runs."""
 
 RESTARTS = (2.0, 6.0)
@@ -147,7 +147,7 @@ class Visitors(Crowd[Visitor]):
     def rest(self) -> None:
         """Have all leave, and stay away; wait until they have."""
         self._all(Visitor.rest)
-        self._wait(lambda visitor: not visitor.held, 20.0, "stay away")
+        self._wait(lambda visitor: not visitor.held, 60.0, "stay away")
 
     def resume(self) -> None:
         """Have all come back."""
@@ -256,7 +256,7 @@ def endure(stage: EnduranceStage, seed: int, *, visitors: int, rounds: int, seco
             stage.end_restarts()
             crowd.stay()
             crowd.resume()
-            published = publisher.stop(20.0)
+            published = publisher.stop(60.0)
         crowd.wait_for({NUMBERS: published[NUMBERS].last}, CATCH_UP)
     found.conclude(stage, crowd.listeners, published)
     return found
