@@ -225,7 +225,8 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _shown(held: Resources) -> str:
-    return f"{held.threads} threads, {held.tasks} tasks, {held.fds} files, {held.rss >> 10} KiB, {held.blocks} blocks"
+    counts = f"{held.threads} threads, {held.tasks} tasks, {held.fds} files, {held.blocks} blocks"
+    return f"{counts}, {held.rss >> 10} KiB, {held.heap >> 10} KiB heap"
 
 
 def endure(stage: EnduranceStage, seed: int, *, visitors: int, rounds: int, seconds: float) -> Endured:
