@@ -15,7 +15,7 @@ demo: .venv/.demo ## the chat example: prints a URL and a curl line
 test: .venv/.stamp ## the whole suite, with coverage data for `make coverage`
 	rm -f .coverage .coverage.*
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not chaos" --cov --cov-report=
-	$(PY) -m pytest -n 2 -m "chaos and not soak" tests/chaos
+	$(PY) -m pytest -n 3 -m "chaos and not soak" tests/chaos
 
 soak: .venv/.stamp .venv/.fuzz ## streams dropped by the thousand, servers and logs killed, inputs sought that break; an hour
 	$(PY) -m pytest -m soak

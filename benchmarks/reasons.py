@@ -24,4 +24,12 @@ REASONS: dict[str, str] = {
     "burst-ndjson-starlette": _LINES,
     "wsgi-flask": _INLINE,
     "wsgi-django": _INLINE,
+    "fan-out-cpu": (
+        "The lowest is Quart, whose view reads an unbounded `asyncio.Queue`; most of what it takes is the socket and"
+        " the wake-up of a task, as in the raw app. For its one or two microseconds more streamkit bounds what waits"
+        " for a slow reader, knows from where it can resume, puts off the keepalive, limits how long a send may take,"
+        " and counts. Calling the server's `send` from within `publish`, without waking the stream's task, was tried,"
+        " and without sockets cost less than the raw app; but a `send` that a middleware has wrapped may rely on the"
+        " task that it runs in, so each stream goes on sending from its own."
+    ),
 }

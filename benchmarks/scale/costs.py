@@ -30,13 +30,13 @@ class Costs:
         shared_connect: The same, to a channel to which others of the process subscribe.
         read: Reading the log for one client that has missed something, besides the events.
         replay: An event that a client has missed, read from the log and sent.
-        probe: Having a silent channel read once more.
+        probe: Looking at a silent channel once more.
         publish: Publishing an event, in the process that does.
         frame: Bytes on the wire of an event besides its data, a channel's id among them.
         token_frame: The same without an id, as a view yields it.
         valkey_publish: Of Valkey: an event that is published.
         valkey_message: Of Valkey: handing it to one more process.
-        valkey_probe: Of Valkey: a silent channel that is read once more.
+        valkey_probe: Of Valkey: a silent channel that is looked at once more.
         valkey_connect: Of Valkey: a channel of its own that a client subscribes to.
         valkey_read: Of Valkey: being read for a client that has missed something, besides the events.
         valkey_replay: Of Valkey: an event that is read again.

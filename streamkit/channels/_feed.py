@@ -35,6 +35,22 @@ class Feed:
         joined: Whether it is in the channels.
     """
 
+    __slots__ = (
+        "_hub",
+        "_options",
+        "_owes_caught_up",
+        "_places",
+        "_positions",
+        "_single",
+        "_turn",
+        "_unknown",
+        "ended",
+        "joined",
+        "live",
+        "outbox",
+        "owes_cursor",
+    )
+
     def __init__(self, options: Options, positions: dict[str, Position | None], *, unknown: bool) -> None:
         self.outbox = Outbox(options.buffer_size)
         self.live = self.owes_cursor = self.ended = self.joined = False
@@ -63,11 +79,6 @@ class Feed:
             for place in self._places:
                 place.live = False
                 self._hub.leave(place)
-
-    @property
-    def settled(self) -> bool:
-        """Whether there is nothing to do but wait for the tails."""
-        return self.live and not self.owes_cursor
 
     def id(self) -> str | None:
         """Return where the client stands; None where it has no place yet in some channel."""
@@ -133,7 +144,7 @@ class Feed:
                 await self._tell_gap(place, place.text(place.sent), page.gap, page)
                 return True
             self._take(place, page)
-            if self.outbox:
+            if self.outbox.items:
                 return True
             missed = tail.after(place.position or position, most)
         if missed is None:

@@ -76,60 +76,55 @@ class Outbox:
 
     Args:
         limit: Bytes of entries.
+
+    Attributes:
+        items: To be read; what is sent next comes first.
     """
 
-    __slots__ = ("_items", "_size", "limit")
+    __slots__ = ("_size", "items", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._items: deque[tuple[Place, Entry] | Note] = deque()
+        self.items: deque[tuple[Place, Entry] | Note] = deque()
         self._size = 0
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    @property
-    def first(self) -> tuple[Place, Entry] | Note:
-        """What is sent next."""
-        return self._items[0]
 
     @property
     def has_room(self) -> bool:
         """Whether to put more of a replay here: half of the room is for what comes live, on other channels."""
-        return not self._items or self._size < self.limit // 2
+        return not self.items or self._size < self.limit // 2
 
     def note(self, note: Note) -> None:
         """Append a note."""
-        self._items.append(note)
+        self.items.append(note)
 
     def put(self, place: Place, entry: Entry) -> bool:
         """Append an entry; False where there is too much now. One entry is never too much."""
-        self._items.append((place, entry))
+        self.items.append((place, entry))
         self._size += entry.size
-        return self._size <= self.limit or len(self._items) == 1
+        return self._size <= self.limit or len(self.items) == 1
 
     def pop(self) -> None:
         """Remove the first."""
-        item = self._items.popleft()
-        if not isinstance(item, Note):
+        item = self.items.popleft()
+        if type(item) is tuple:
             self._size -= item[1].size
 
     def clear(self) -> None:
         """Drop everything."""
-        self._items.clear()
+        self.items.clear()
         self._size = 0
 
     def drop_oldest(self) -> None:
         """Drop the oldest entries until there is not too much; notes are small, and stay."""
         notes: list[Note] = []
-        while self._size > self.limit and len(self._items) > 1:
-            item = self._items[0]
+        while self._size > self.limit and len(self.items) > 1:
+            item = self.items[0]
             if isinstance(item, Note):
                 notes.append(item)
             else:
                 item[0].dropped = True
             self.pop()
-        self._items.extendleft(reversed(notes))
+        self.items.extendleft(reversed(notes))
 
 
 class Hidden:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakMethod
 
 from streamkit._engine.clock import Timer
@@ -37,6 +37,26 @@ class Subscription:
     log has failed with anything else than LogUnavailableError.
     """
 
+    # A worker may hold thousands, and a publish reads each.
+    __slots__ = (
+        "__weakref__",
+        "_channels",
+        "_claimed",
+        "_drops",
+        "_error",
+        "_feed",
+        "_hidden",
+        "_hub",
+        "_items",
+        "_outbox",
+        "_overflowed",
+        "_reading",
+        "_reminder",
+        "_single",
+        "_visible",
+        "_waiter",
+    )
+
     def __init__(
         self, channels: Channels, positions: dict[str, Position | None], options: Options, *, unknown: bool
     ) -> None:
@@ -47,6 +67,7 @@ class Subscription:
         self._single = len(positions) == 1
         self._feed = Feed(options, positions, unknown=unknown)
         self._outbox = self._feed.outbox
+        self._items = self._outbox.items
         self._hidden = Hidden(channels.log)
         self._reminder: Timer | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -64,15 +85,17 @@ class Subscription:
             raise RuntimeError("a subscription has one reader: subscribe again for each stream")
         self._reading = True
         try:
-            hub, feed = self._hub or self._enter(), self._feed
+            hub, feed, items = self._hub or self._enter(), self._feed, self._items
             hub.waiting.add(self)
             while True:
-                while self._outbox:
+                while items:
                     event = self._next() if self._visible is None else await self._next_visible()
                     if event is not None:
                         return event
-                self._check_end()
-                if feed.settled or not (await feed.advance() or self._outbox or feed.ended):
+                if feed.ended:
+                    self._say_end()
+                # Each event to each reader comes here: a call more is felt where one goes to thousands.
+                if (feed.live and not feed.owes_cursor) or not (await feed.advance() or items or feed.ended):
                     self._waiter = hub.loop.create_future()
                     await self._waiter
         except Exception:
@@ -100,18 +123,18 @@ class Subscription:
             call_threadsafe(self._hub.loop, self._hub.sweep)
 
     def _enter(self) -> Hub:
-        self._check_end()
+        if self._feed.ended:
+            self._say_end()
         self._hub = self._channels.hub()
         self._feed.join(self._hub, self)
         return self._hub
 
-    def _check_end(self) -> None:
+    def _say_end(self) -> NoReturn:
         if self._error is not None:
             raise RuntimeError("a subscription ends because its log has failed") from self._error
         if self._overflowed:
             raise StreamCutError("slow_client")
-        if self._feed.ended:
-            raise StopAsyncIteration
+        raise StopAsyncIteration
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
@@ -129,7 +152,8 @@ class Subscription:
                 self._overflowed = True
                 self._outbox.clear()
                 self.end()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def look(self) -> None:
         """Look at the places and their tails anew."""
@@ -145,7 +169,7 @@ class Subscription:
 
     def _next(self) -> Event:
         """Return the next event of the outbox."""
-        item = self._outbox.first
+        item = self._items[0]
         if isinstance(item, Note):
             self._outbox.pop()
             return self._note(item)
@@ -160,14 +184,14 @@ class Subscription:
 
     async def _next_visible(self) -> Event | None:
         """Return the next event of the outbox; None for one that this reader may not see."""
-        item = self._outbox.first
+        item = self._items[0]
         if isinstance(item, Note) or item[0].dropped:
             return self._next()
         place, entry = item
         visible = self._visible(entry.event(place.checksum))  # type: ignore[misc]
         if inspect.isawaitable(visible):
             visible = await visible
-            if not self._outbox or self._outbox.first is not item:
+            if not self._items or self._items[0] is not item:
                 return None  # it was dropped meanwhile
         if visible:
             self._id_is_sent()

@@ -66,6 +66,7 @@ class _Pool:
                     return
             if job is not None:
                 job()
+                job = None  # with all that was read: until the next one comes, nobody needs it
 
 
 class Workers:

@@ -130,10 +130,59 @@ class TestLosses:
 
 
 class TestProbe:
-    def test_a_silent_channel_is_told_to_look(self, new_log: NewLog) -> None:
+    def test_a_channel_that_is_lost_is_told_to_look(self, new_log: NewLog) -> None:
         """Within `probe` seconds of silence, and again after as many."""
         clock, ear = FakeClock(), Ear()
         log = new_log(clock=clock, probe=30.0, timeout=1e6)
+        log.watch("a", ear)
+        ear.wait_for_look()
+        for looks in (2, 3, 4):
+            clock.move(30.0)
+            log._live.here().wake()
+            ear.wait_for_look(looks)
+
+    def test_a_silent_channel_is_told_to_look_only_where_it_ends_as_it_did_not(
+        self, new_log: NewLog, valkey: Valkey, prefix: str
+    ) -> None:
+        """Not where its last entry was heard of, nor where it was seen; yes where an entry came unheard, or is gone."""
+        clock, ear, key = FakeClock(), Ear(), f"{prefix}:{{a}}"
+        log = new_log(clock=clock, timeout=1e6)
+        log.page("a", None)
+        log.watch("a", ear)
+        ear.wait_for_look()
+        position = log.append("a", b"t\n").position
+        ear.wait_for(lambda: len(ear.entries) == 1)
+
+        def probe() -> None:
+            valkey.do("PEXPIRE", key, 1_000_000)
+            clock.move(30.0)
+            log._live.here().wake()
+            until(lambda: valkey.do("PTTL", key) > 1_000_000)  # as after each look
+
+        probe()
+        probe()
+        assert ear.looks == 1
+        unheard = ("e", position.epoch, "p", position.tag, "b", 0, "d", "t\n")
+        valkey.do("XADD", key, f"{position.offset + 1}-{position.tag + 1}", *unheard)
+        probe()
+        ear.wait_for_look(2)
+        probe()
+        probe()
+        assert ear.looks == 2
+        valkey.do("XDEL", key, f"{position.offset + 1}-{position.tag + 1}")
+        probe()
+        ear.wait_for_look(3)
+        probe()
+        log.append("a", b"t\n")  # what is heard is behind what the last look may have told
+        ear.wait_for(lambda: len(ear.entries) == 2)
+        assert ear.looks == 3
+
+    def test_a_channel_of_which_nothing_can_be_told_is_read(self, new_log: NewLog, valkey: Valkey, prefix: str) -> None:
+        """As where a user may not ask in one go: then each probe has it read."""
+        valkey.do("ACL", "SETUSER", prefix, "on", ">pass", "allkeys", "allchannels", "+@all", "-script|exists")
+        clock, ear = FakeClock(), Ear()
+        log = new_log(f"redis://{prefix}:pass@127.0.0.1:{valkey.port}/0", clock=clock, timeout=1e6)
+        log.append("a", b"t\n")
         log.watch("a", ear)
         ear.wait_for_look()
         for looks in (2, 3, 4):

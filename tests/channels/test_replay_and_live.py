@@ -96,7 +96,7 @@ class TestReplayAndLive:
             await publish(channels, "a", 4)
             assert told(await take(reader, 4)) == [1, 2, 3, 4]
             await settle()
-            assert not reader._outbox
+            assert not reader._outbox.items
             await reader.aclose()
 
         run(work())

@@ -23,7 +23,7 @@ ITEM = "x" * (1_000 - OVERHEAD - len("t\n"))
 
 def waiting(reader: Subscription) -> int:
     """Return how many bytes of entries wait in an outbox."""
-    return sum(item[1].size for item in reader._outbox._items if isinstance(item, tuple))
+    return sum(item[1].size for item in reader._outbox.items if isinstance(item, tuple))
 
 
 def entries_alive() -> int:

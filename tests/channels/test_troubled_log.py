@@ -95,7 +95,7 @@ class TestTroubledLog:
             log.down = True
             await settle()
             await clock.advance(0.1)
-            assert not reader._outbox
+            assert not reader._outbox.items
             log.down = False
             await clock.advance(2.0)
             assert told(await take(reader, 2)) == [1, 2]

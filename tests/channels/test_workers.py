@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import weakref
 from _queue import Empty, SimpleQueue
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +39,24 @@ def test_result_and_error_are_the_callers() -> None:
             await workers.run(lambda: 1 // 0)
         with pytest.raises(SystemExit):
             await workers.run(exit)
+
+    run(work())
+
+
+def test_thread_that_waits_holds_nothing_of_what_it_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of a log may be a megabyte, and there are a dozen threads."""
+    monkeypatch.setattr(_workers, "IDLE", 10.0)
+
+    class Page:
+        pass
+
+    async def work() -> None:
+        workers, others = Workers(), _threads()
+        page = await workers.run(Page)
+        read = weakref.ref(page)
+        del page
+        await until(lambda: read() is None)
+        assert _threads() - others, "it waits for the next call"
 
     run(work())
 
@@ -212,10 +231,13 @@ def test_threads_are_the_systems_own_under_gevent() -> None:
             blocking = True
             def page(self, *args):
                 from gevent.monkey import get_original
-                get_original("time", "sleep")(0.05)
+                before, until = ticks, time.monotonic() + 10
+                while ticks < before + 10 and time.monotonic() < until:
+                    get_original("time", "sleep")(0.01)
+                held_up.append(ticks < before + 10)
                 return super().page(*args)
 
-        ticks = 0
+        ticks, held_up = 0, []
         def ticker():
             global ticks
             while True:
@@ -231,7 +253,7 @@ def test_threads_are_the_systems_own_under_gevent() -> None:
             return got
         reading = gevent.spawn(read, b"cursor")
         reading.get(timeout=20)
-        assert ticks > 10, ticks
+        assert held_up and not any(held_up)
         publishing = [gevent.spawn(channels.publish_sync, "a", number) for number in range(10)]
         assert b"data: 9" in gevent.spawn(read, b"data: 9").get(timeout=20)
         gevent.joinall(publishing, timeout=20)

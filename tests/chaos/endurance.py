@@ -33,10 +33,10 @@ from tests.rig.servers import Server, ServerKind, free_port
 RATE = 4.0
 """Numbers a second: each goes to everybody."""
 
-CATCH_UP = 90.0
+CATCH_UP = 120.0
 """Seconds within which everybody must have had an answer, and at the end the last number; far fewer as a rule."""
 
-AT_REST = 45.0
+AT_REST = 90.0
 """Seconds within which a server must have let go of everything; far fewer where nothing else runs."""
 
 RESTARTS = (2.0, 6.0)
@@ -69,6 +69,7 @@ class EnduranceStage(Stage):
         self._served = kind, app
         self._stop = threading.Event()
         self._other: Server | None = None
+        self._restarting: threading.Thread | None = None
         self._errors: list[BaseException] = []
 
     def begin(self) -> None:
@@ -81,11 +82,17 @@ class EnduranceStage(Stage):
     def begin_restarts(self) -> None:
         """Start the other, and go on doing so."""
         port = free_port()
-        thread = threading.Thread(target=self._keep_restarting, args=[port], daemon=True)
-        self._ends.callback(self._end_restarts, thread)
+        self._restarting = threading.Thread(target=self._keep_restarting, args=[port], daemon=True)
+        self._ends.callback(self._retire_other)
         self._other = self.serve(*self._served, port)
         self.ports.append(port)
-        thread.start()
+        self._restarting.start()
+
+    def end_restarts(self) -> None:
+        """Leave the other running."""
+        self._stop.set()
+        if self._restarting is not None:
+            self._restarting.join(60.0)
 
     def retire(self, server: Server) -> None:
         """Kill a server, and count those that it has cut off."""
@@ -116,9 +123,8 @@ class EnduranceStage(Stage):
         except BaseException as error:
             self._errors.append(error)
 
-    def _end_restarts(self, thread: threading.Thread) -> None:
-        self._stop.set()
-        thread.join(60.0)
+    def _retire_other(self) -> None:
+        self.end_restarts()
         if self._other is not None:
             self.retire(self._other)
         if self._errors:
@@ -141,11 +147,15 @@ class Visitors(Crowd[Visitor]):
     def rest(self) -> None:
         """Have all leave, and stay away; wait until they have."""
         self._all(Visitor.rest)
-        self._wait(lambda visitor: not visitor.held, 20.0, "stay away")
+        self._wait(lambda visitor: not visitor.held, 60.0, "stay away")
 
     def resume(self) -> None:
         """Have all come back."""
         self._all(Visitor.resume)
+
+    def stay(self) -> None:
+        """Have all leave no more by themselves: on a machine with much else to do they would never catch up."""
+        self._all(Visitor.stay)
 
     def _all(self, do: Callable[[Visitor], None]) -> None:
         for visitor in self.listeners:
@@ -215,7 +225,8 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _shown(held: Resources) -> str:
-    return f"{held.threads} threads, {held.tasks} tasks, {held.fds} files, {held.rss >> 10} KiB, {held.blocks} blocks"
+    counts = f"{held.threads} threads, {held.tasks} tasks, {held.fds} files, {held.blocks} blocks"
+    return f"{counts}, {held.rss >> 10} KiB, {held.heap >> 10} KiB heap"
 
 
 def endure(stage: EnduranceStage, seed: int, *, visitors: int, rounds: int, seconds: float) -> Endured:
@@ -243,8 +254,10 @@ def endure(stage: EnduranceStage, seed: int, *, visitors: int, rounds: int, seco
             for _ in range(rounds - 1):
                 crowd.resume()
                 found.rests.append(_round(stage, crowd, seconds, found))
+            stage.end_restarts()
+            crowd.stay()
             crowd.resume()
-            published = publisher.stop(20.0)
+            published = publisher.stop(60.0)
         crowd.wait_for({NUMBERS: published[NUMBERS].last}, CATCH_UP)
     found.conclude(stage, crowd.listeners, published)
     return found

@@ -55,6 +55,7 @@ class Visitor(Listener):
         ways: How often its visits ended in each way.
         held: Its connections, silent ones too.
         is_resting: Whether it stays away.
+        is_staying: Whether it leaves no more by itself.
     """
 
     def __init__(self, ports: Sequence[int], manner: Manner, dice: random.Random) -> None:
@@ -62,7 +63,7 @@ class Visitor(Listener):
         self.ways: Counter[str] = Counter()
         self.held: list[_Visit] = []
         self._ports = ports
-        self.is_resting = False
+        self.is_resting = self.is_staying = False
 
     @property
     def dice(self) -> random.Random:
@@ -95,6 +96,12 @@ class Visitor(Listener):
         """Come back after a rest; in the loop."""
         self.is_resting = False
         self.open()
+
+    def stay(self) -> None:
+        """Leave no more by itself; in the loop."""
+        self.is_staying = True
+        for visit in self.held:
+            visit.stay()
 
     def end(self) -> None:
         """Leave for good; in the loop."""
@@ -190,9 +197,16 @@ class _Visit(Connection):
         else:
             transport.close()
 
+    def stay(self) -> None:
+        """Do not end by itself, unless it is silent already."""
+        if self._timer is not None and not self._is_silent:
+            self._timer.cancel()
+
     def _later(self, seconds: float, way: str) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._visitor.is_staying and not self._is_silent:
+            return
         self._timer = asyncio.get_running_loop().call_later(seconds, self.end, way)
 
     def _go_on(self) -> None:

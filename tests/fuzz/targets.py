@@ -71,7 +71,9 @@ def jsonseq(data: bytes) -> None:
     """The same for records: none is more than one value, and what is whole, in one line, is one."""
     body, got = same_for_any_chunks(JSONSeqDecoder, data)
     records = body.split(b"\x1e")[1:]
-    whole = [outcome(NDJSONDecoder, [record], None) for record in records if record.find(b"\n") == len(record) - 1]
+    # Behind an empty line: a mark counts at the beginning of a stream alone, and no record is that.
+    lines = [b"\n" + record for record in records if record.find(b"\n") == len(record) - 1]
+    whole = [outcome(NDJSONDecoder, [line], None) for line in lines]
     values = [value for value in got if value is not DecodeError]
     assert len(records) >= len(values) >= len([one for one in whole if one not in ([], [DecodeError])])
     _written_anew(JSONSeq(), JSONSeqDecoder, got)
@@ -218,7 +220,7 @@ TARGETS = {
         jsonseq,
         (
             *(b"\x1e", b"\x1e1\n", b"2\n", b'\x1e{"a":\n1}\n', b"\x1e12\x1e", b'"a"\x1e', b"null", b"1e999\n", b"\n"),
-            *(b"[", b"]", b"{", b"}", b'"', b",", b":", b" ", b"\xff", MARK),
+            *(b"[", b"]", b"{", b"}", b'"', b",", b":", b" ", b"\xff", MARK, b"\x1e" + MARK + b"2\n"),
         ),
         is_cut=True,
     ),

@@ -87,7 +87,7 @@ class SideDoor:
         if self.path is None:
             return _answer({"do": do, **details})
         with socket.socket(socket.AF_UNIX) as caller:
-            caller.settimeout(10.0)
+            caller.settimeout(30.0)  # counting all that a crowd has left takes a busy machine seconds
             caller.connect(self.path)
             with caller.makefile("rwb") as lines:
                 lines.write(json.dumps({"do": do, **details}).encode() + b"\n")

@@ -30,7 +30,7 @@ from streamkit.channels._log import PAGE_BYTES, Appended, Log, Tell
 from streamkit.channels._position import Position
 from streamkit.channels.redis._connections import Connections
 from streamkit.channels.redis._live import Live
-from streamkit.channels.redis._scripts import APPEND, EXISTS, HOLD, HOLDER, RELEASE, VIEW
+from streamkit.channels.redis._scripts import APPEND, EXISTS, HOLD, HOLDER, LOOK, RELEASE, VIEW
 from streamkit.errors import LogFullError, SealedError
 
 __all__ = ["RedisLog"]
@@ -96,7 +96,7 @@ class RedisLog(Log):
         self._prefix, self._own_time, self._closed = prefix, now is not None, False
         self._connections = Connections(url_or_client, timeout)
         self._live = PerProcess(
-            lambda: Live(self._connections, self._topic, self._heard, clock, probe=probe, timeout=timeout)
+            lambda: Live(self._connections, self._topic, self._heard, self._ends, clock, probe=probe, timeout=timeout)
         )
 
     def __repr__(self) -> str:
@@ -162,9 +162,11 @@ class RedisLog(Log):
 
     def _common(self, channel: str, known: Position | None) -> list[Any]:
         """Return the arguments that the scripts for entries begin with."""
-        age = "" if self.max_age is None else _milliseconds(self.max_age)
         position = ("", "", "") if known is None else (known.epoch, known.offset, known.tag)
-        return [self._time(), self._stamp() % 1000, self._topic(channel), age, *position]
+        return [self._time(), self._stamp() % 1000, self._topic(channel), self._age(), *position]
+
+    def _age(self) -> int | str:
+        return "" if self.max_age is None else _milliseconds(self.max_age)
 
     def _time(self) -> int | str:
         return int(self._now() * 1000) if self._own_time else ""
@@ -190,6 +192,9 @@ class RedisLog(Log):
         self.learn(channel, entries[-1].position)
         for is_fence, some in groupby(entries, lambda entry: entry.payload is None):
             self._tell(channel, None if is_fence else list(some))  # readers are to look what a fence is for
+
+    def _ends(self, channels: list[str]) -> list[object]:
+        return self._connections.run_each(LOOK, [self._key(channel) for channel in channels], [self._age()])
 
     def _reopen(self) -> None:
         """Have those who watched before `close` hear again."""

@@ -6,7 +6,7 @@ redis-py's own retries are off and its time-outs are ours, so that a call ends i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,11 +36,22 @@ class Server:
 
     def run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Return what a script returns, as redis-py gives it."""
+        return self._script(script)(keys=keys, args=args)
+
+    def run_each(self, script: str, keys: Iterable[str], args: Sequence[Any]) -> list[Any]:
+        """Return what a script returns for each key, or the error that it ends with, asked in one go."""
+        run = self._script(script)
+        with self.client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                run(keys=[key], args=args, client=pipeline)
+            return pipeline.execute(raise_on_error=False)
+
+    def _script(self, script: str) -> Any:
         if not self._checked:
             self._check_version()
         if script not in self._scripts:
             self._scripts[script] = self.client.register_script(script)
-        return self._scripts[script](keys=keys, args=args)
+        return self._scripts[script]
 
     def _check_version(self) -> None:
         try:
@@ -90,6 +101,13 @@ class Connections:
             return self._here().run(script, keys, args)
         except FAILURES as exc:
             raise LogUnavailableError(self.name, operation, str(exc) or type(exc).__name__) from exc
+
+    def run_each(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
+        """Return what a script returns for each key, or why it does not: nothing is raised where the server is away."""
+        try:
+            return self._here().run_each(script, keys, args)
+        except FAILURES as exc:
+            return [exc] * len(keys)
 
     def close(self) -> None:
         """Close the connections of this process that are idle; a busy one is closed when it is done."""

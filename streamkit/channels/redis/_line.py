@@ -19,10 +19,13 @@ PING = 5.0
 """Seconds of silence after which the server is asked whether it is there."""
 
 _BATCH = 200
-"""Channels named by one SUBSCRIBE."""
+"""Channels named by one SUBSCRIBE, or looked at in one go."""
 
 _BURST = 1000
 """Messages read before the thread looks up."""
+
+_AHEAD = 1 / 30
+"""The part of `probe` by which channels are looked at early, so that many are at once."""
 
 
 class Line:
@@ -46,6 +49,7 @@ class Line:
         self._asked_at: float | None = None  # by a PING that is not answered yet
         self._last: dict[bytes, float] = {}  # when each topic was last heard of, or told to look
         self._probes: list[tuple[float, bytes]] = []  # a heap: when to see whether a topic has been silent
+        self._ends: dict[bytes, object] = {}  # the id of the last entry of a topic that was heard of, or seen
 
     def follow(self) -> None:
         """Hear of what is wanted for as long as anything is.
@@ -102,6 +106,7 @@ class Line:
             return
         if kind == b"message":
             self._last[topic] = self._heard_at
+            self._ends[topic] = b"-".join(data.split(b" ", 3)[1:3])
             heard[channel].append(data)
             return
         self.up = True
@@ -112,7 +117,7 @@ class Line:
         self._live.told(channel, None)
 
     def _look_after(self) -> float:
-        """Ask a silent server whether it is there; tell silent channels to look. Return seconds until either is due."""
+        """Ask a silent server whether it is there; look at silent channels. Return seconds until either is due."""
         now, timeout = self._clock.now(), self._live.timeout
         if self._asked_at is None and now - self._heard_at >= PING:
             self._connection.send_command("PING")
@@ -123,15 +128,27 @@ class Line:
         return min(due, self._probe(now)) - now
 
     def _probe(self, now: float) -> float:
-        """Tell the channels that have been silent to look; return when the next may have been."""
-        while self._probes and self._probes[0][0] <= now:
+        """Look at the channels that have been silent; return when the next may have been."""
+        probe, silent = self._live.probe, []
+        soon = now + probe * _AHEAD
+        while self._probes and self._probes[0][0] <= soon:
             topic = heappop(self._probes)[1]
             channel = self._live.channel_of(topic)
             if channel is None:
                 del self._last[topic]
+                self._ends.pop(topic, None)
                 continue
-            if now - self._last[topic] >= self._live.probe:
+            if self._last[topic] + probe <= soon:
                 self._last[topic] = now
-                self._live.told(channel, None)
-            heappush(self._probes, (self._last[topic] + self._live.probe, topic))
+                silent.append((topic, channel))
+            heappush(self._probes, (self._last[topic] + probe, topic))
+        for start in range(0, len(silent), _BATCH):
+            self._look(silent[start : start + _BATCH])
         return self._probes[0][0] if self._probes else float("inf")
+
+    def _look(self, silent: list[tuple[bytes, str]]) -> None:
+        """Tell those of the channels to look whose last entry is not the one that was heard of last, or seen."""
+        for (topic, channel), end in zip(silent, self._live.ends([channel for _, channel in silent]), strict=True):
+            if not isinstance(end, bytes) or end != self._ends.get(topic):
+                self._ends[topic] = end
+                self._live.told(channel, None)

@@ -5,8 +5,9 @@ so nobody waits for the network, and it may be done on an event loop. All that i
 with the time that a clock tells, so a test moves the clock and wakes the thread.
 
 Pub/sub forgets: what is sent while nobody listens is gone. So a channel is told None, "look again", when its
-subscription is confirmed, the first time and after each loss, and when it has been silent for long: a log that was
-wiped, evicted or rolled back says nothing of itself.
+subscription is confirmed, the first time and after each loss. And a log that was wiped, evicted or rolled back says
+nothing of itself: where a channel has been silent for long, it is asked for the id of its last entry, together with
+others, and the channel is told None unless that is the one which was heard of last, or seen the last time.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 Told = Callable[[str, list[bytes] | None], object]
 """Takes a channel, and what was sent to it; None where it may have missed something."""
 
+Ends = Callable[[list[str]], list[object]]
+"""Returns the id of the last entry of each of some channels, or anything else where it cannot be told."""
+
 BACKOFF = (0.1, 5.0)
 """Seconds until the connection is tried again: after the first failure, and at most."""
 
@@ -41,8 +45,9 @@ class Live:
         connections: To the server.
         topic_of: Returns the pub/sub channel of a channel.
         told: Called by the thread.
+        ends: Called by the thread.
         clock: The time.
-        probe: Seconds after which a silent channel is told None.
+        probe: Seconds after which a silent channel is looked at, and told None where it ends as it did not.
         timeout: Seconds after which a server that does not answer is taken for gone.
     """
 
@@ -51,12 +56,14 @@ class Live:
         connections: Connections,
         topic_of: Callable[[str], str],
         told: Told,
+        ends: Ends,
         clock: Clock,
         *,
         probe: float,
         timeout: float,
     ) -> None:
-        self.connections, self.told, self.clock, self.probe, self.timeout = connections, told, clock, probe, timeout
+        self.connections, self.told, self.ends = connections, told, ends
+        self.clock, self.probe, self.timeout = clock, probe, timeout
         self._topic_of = topic_of
         self._lock = new_lock()
         self._wanted: dict[bytes, str] = {}

@@ -194,6 +194,14 @@ return {first and first.item or false, head.item, entries}
 """
 )
 
+# What tells, of a channel that is silent, whether anything has become of it; it puts off its end, as reading does.
+# KEYS: the stream. ARGV: 1 milliseconds for which an entry is kept, or ''. Returns the id of the last entry, or nil.
+LOOK = """
+if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], string.format('%.0f', 2 * tonumber(ARGV[1]))) end
+local entry = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+return entry and entry[1]
+"""
+
 EXISTS = "return redis.call('EXISTS', KEYS[1])"
 
 # A lease is "<milliseconds at which it ends> <owner>"; the key's own expiry only cleans up.
