@@ -24,6 +24,9 @@ from streamkit.errors import InvalidEventError
 class _Missing(Enum):
     MISSING = "missing"
 
+    def __repr__(self) -> str:
+        return "nothing"  # what errors and help() show
+
 
 MISSING: Final = _Missing.MISSING
 
@@ -113,7 +116,10 @@ def _text(field: str, value: object) -> str:
 
 def _line(field: str, value: object) -> str:
     if field == "id" and isinstance(value, int) and not isinstance(value, bool):
-        return str(int(value))
+        try:
+            return str(int(value))
+        except ValueError as exc:  # longer than Python writes
+            raise InvalidEventError("id", f"{value:#x}", str(exc)) from None
     text = _text(field, value)
     if "\n" in text or "\r" in text:
         raise InvalidEventError(field, value, "must not hold a line break")

@@ -229,13 +229,9 @@ def _named(channels: tuple[str, ...], asked: str) -> dict[str, str]:
 
     Raises:
         TypeError: One is not text.
-        ValueError: One cannot be used, there are too many, or two of them cannot be told apart in an id.
+        ValueError: One cannot be used, or there are too many.
     """
-    names: dict[str, str] = {}
-    for name in map(check_channel, channels):
-        other = names.setdefault(checksum(name), name)
-        if other != name:
-            raise ValueError(f"{asked}() cannot take {other!r} and {name!r} together: they have the same checksum")
+    names = {checksum(name): name for name in map(check_channel, channels)}
     if not 1 <= len(names) <= MAX_CHANNELS:
         raise ValueError(f"{asked}() takes the names of 1 to {MAX_CHANNELS} channels, not {channels!r:.300}")
     return names

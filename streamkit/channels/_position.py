@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from zlib import crc32
+from hashlib import blake2b
 
 MAX_CHANNELS = 100
 """Channels of one subscription: their positions travel in each id, and a server takes about 8 KiB of headers."""
@@ -21,8 +21,8 @@ MAX_CHANNELS = 100
 MAX_NAME = 255
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_ONE = re.compile(r"([0-9a-z]{1,7})\.([0-9a-z]{1,13})\.([0-9]{1,18})\.([0-9a-z]{1,13})", re.ASCII)
-_ONE_LENGTH = 7 + 13 + 18 + 13 + 3
+_ONE = re.compile(r"([0-9a-z]{1,13})\.([0-9a-z]{1,13})\.([0-9]{1,18})\.([0-9a-z]{1,13})", re.ASCII)
+_ONE_LENGTH = 13 + 13 + 18 + 13 + 3
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,8 +53,11 @@ def check_channel(name: object) -> str:
 
 
 def checksum(channel: str) -> str:
-    """Return what stands for a channel in an id: its name may be a secret, or long."""
-    return base36(crc32(channel.encode()))
+    """Return what stands for a channel in an id: its name may be a secret, or long.
+
+    64 bits of BLAKE2b (RFC 7693): nobody finds a name that stands for the channel of somebody else.
+    """
+    return base36(int.from_bytes(blake2b(channel.encode(), digest_size=8).digest()))
 
 
 def text_of(checksum: str, position: Position) -> str:

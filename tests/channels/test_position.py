@@ -89,6 +89,12 @@ def test_channels_that_are_not_subscribed_to_are_left_out() -> None:
     assert read_positions(vector_text([text_of(checksum("old"), HERE), GOOD]), NAMES) == {"a": HERE}
 
 
+def test_names_that_share_a_short_checksum_are_told_apart() -> None:
+    """These two have one CRC-32: a name that somebody has made up must not stand for another's channel."""
+    assert checksum("plumless") != checksum("buckeroo")
+    assert len(checksum("plumless")) > 7
+
+
 def test_a_full_vector_is_read_and_a_longer_one_is_not() -> None:
     """A hundred channels fit, and ten thousand are not even looked at."""
     names = {checksum(f"channel {number}"): f"channel {number}" for number in range(MAX_CHANNELS)}

@@ -29,6 +29,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("carriage return in id", {"data": "x", "id": "a\rb"}, "id"),
     ("NUL in id", {"data": "x", "id": "a\0"}, "id"),
     ("id is a bool", {"data": "x", "id": True}, "id"),
+    ("id is longer than Python writes", {"data": "x", "id": 10**5000}, "id"),
     ("id is bytes", {"data": "x", "id": b"1"}, "id"),
     ("lone surrogate in id", {"data": "x", "id": "\ud800"}, "id"),
     ("line feed in event", {"data": "x", "event": "a\nb"}, "event"),

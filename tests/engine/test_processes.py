@@ -27,22 +27,6 @@ def test_import_loads_the_standard_library_alone_and_no_asyncio() -> None:
     assert out == "[] False False\n"
 
 
-def test_import_takes_less_than_60_ms() -> None:
-    """Of the processor, in the best of several runs, since a busy machine is no news."""
-    code = """
-        import time
-        start = time.process_time()
-        import streamkit
-        print(time.process_time() - start)
-    """
-    best = 1.0
-    for _ in range(10):
-        best = min(best, float(python(code, prelude="")[0]))
-        if best < 0.06:
-            break
-    assert best < 0.06
-
-
 def test_child_of_a_fork_has_a_loop_and_a_count_of_its_own() -> None:
     """A parent with open streams, its locks held, forks; both go on streaming."""
     out, err = python(
