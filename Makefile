@@ -3,6 +3,8 @@ PYTHON ?= python3
 # The tests of real servers wait more than they compute.
 WORKERS ?= 4
 PY := .venv/bin/python
+# Some images set it. Here hundreds of processes import the same files, which are to be compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 PATHS := streamkit tests $(wildcard examples benchmarks .ci)
 
 .DELETE_ON_ERROR:
