@@ -16,8 +16,8 @@ _WITHOUT = """
 import asyncio, builtins, io, multiprocessing, os, select, selectors, signal, socket, sqlite3, ssl, subprocess, sys
 import concurrent.futures, logging.handlers, tempfile, threading, zoneinfo
 # Nor are the packages beside ours what is looked at.
-import click, django.conf, django.http, django.core.handlers.asgi, fastapi, flask, gevent.lock, httpx, pytest, redis, rich.live
-import starlette.applications
+import click, django.conf, django.core.handlers.asgi, django.http, fastapi, flask, gevent.lock, httpx, pytest, redis
+import rich.live, starlette.applications
 django.conf.settings.configure()
 
 LACKING = {
