@@ -2,7 +2,7 @@
 PYTHON ?= python3
 # The tests of real servers wait more than they compute. WAITING do little else: with 4 workers they use half a core.
 WORKERS ?= 4
-WAITERS ?= 8
+WAITERS ?= 6
 WAITING := contract doctor proxies
 PY := .venv/bin/python
 # Some images set it. Here hundreds of processes import the same files, which are to be compiled once.
