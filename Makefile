@@ -1,6 +1,6 @@
 # `make demo` and `make test` make their own .venv; all they need is Python 3.11 or later with pip.
 PYTHON ?= python3
-# The tests of real servers wait more than they compute. WAITING do little else: with 4 workers they use half a core.
+# The tests of real servers wait more than they compute. WAITING do little else: 4 workers use one core.
 WORKERS ?= 4
 WAITERS ?= 6
 WAITING := contract doctor proxies
