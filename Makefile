@@ -1,8 +1,12 @@
 # `make demo` and `make test` make their own .venv; all they need is Python 3.11 or later with pip.
 PYTHON ?= python3
-# The tests of real servers wait more than they compute.
+# The tests of real servers wait more than they compute. WAITING do little else: 4 workers use one core.
 WORKERS ?= 4
+WAITERS ?= 6
+WAITING := contract doctor proxies
 PY := .venv/bin/python
+# Some images set it. Here hundreds of processes import the same files, which are to be compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 PATHS := streamkit tests $(wildcard examples benchmarks .ci)
 
 .DELETE_ON_ERROR:
@@ -14,7 +18,9 @@ demo: .venv/.demo ## the chat example: prints a URL and a curl line
 
 test: .venv/.stamp ## the whole suite, with coverage data for `make coverage`
 	rm -f .coverage .coverage.*
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not chaos" --cov --cov-report=
+	$(PY) -m pytest -n $(WAITERS) --dist loadgroup -m "not soak" --cov --cov-report= $(WAITING:%=tests/%)
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not chaos" --cov --cov-append --cov-report= \
+		$(WAITING:%=--ignore=tests/%)
 	$(PY) -m pytest -n 3 -m "chaos and not soak" tests/chaos
 
 soak: .venv/.stamp .venv/.fuzz ## streams dropped by the thousand, servers and logs killed, inputs sought that break; an hour

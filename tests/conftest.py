@@ -7,6 +7,7 @@ import time
 import pytest
 
 from streamkit import stats
+from streamkit.channels import MemoryLog
 from tests.clients import table
 from tests.contract import matrix
 from tests.rig import requirements
@@ -39,6 +40,15 @@ def _configure_django() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip or fail what cannot run here."""
     requirements.check(item)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def siblings_are_known() -> None:
+    """Have MemoryLog warn at once that this process has siblings, as a worker of xdist has: each process is told once.
+
+    Else the first test in a worker to touch such a log would find the warning among the records that it counts.
+    """
+    MemoryLog().page("any", None)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,15 @@ SERVED = [
     ("waitress", "flask"),
 ]
 PARAMS = [
-    pytest.param((server, APPS[app]), id=f"{server}-{app}", marks=needs(*SERVERS[server].parts, app.partition("-")[0]))
+    pytest.param(
+        (server, APPS[app]),
+        id=f"{server}-{app}",
+        # One worker, since each would start the server anew.
+        marks=(
+            needs(*SERVERS[server].parts, app.partition("-")[0]),
+            pytest.mark.xdist_group(f"channels {server} {app}"),
+        ),
+    )
     for server, app in SERVED
 ]
 

@@ -11,7 +11,7 @@ from tests.rig.apps.completions import WORDS
 from tests.rig.requirements import needs
 from tests.rig.servers import SERVERS, Server
 
-pytestmark = [pytest.mark.servers, needs("openai")]
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("shutdown openai"), needs("openai")]
 
 KINDS = [
     pytest.param(SERVERS[name], id=name, marks=needs(*SERVERS[name].parts)) for name in ("uvicorn-h11", "granian-asgi")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +15,20 @@ from tests.rig.requirements import needs
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+_SHARED = {"chromium", "example", "flask_example", "fastapi_example"}
 _PARTS = {"flask": ("flask", "httpx"), "django": ("django", "httpx"), "fastapi": ("fastapi", "uvicorn", "httpx")}
 
 EXAMPLES = [pytest.param(name, marks=needs(*parts)) for name, parts in _PARTS.items()]
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a module that share a running example together, since each worker starts its own."""
+    for item in items:
+        shared = _SHARED.intersection(item.fixturenames) if isinstance(item, pytest.Function) else ()
+        if shared and item.path.parent == Path(__file__).parent:
+            name = item.callspec.params.get("example", "one") if hasattr(item, "callspec") else "one"
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {name}"))
 
 
 @pytest.fixture(scope="module")

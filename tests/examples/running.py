@@ -25,6 +25,9 @@ from tests.rig.servers import ROOT, ServerFailed, free_port
 
 FOLDERS = {name: ROOT / "examples" / name for name in ("flask", "django", "fastapi")}
 
+# What a reader starts is free of deprecations, in the newest framework and server.
+STRICT = {"PYTHONWARNINGS": "error::DeprecationWarning,error::PendingDeprecationWarning"}
+
 # Sets constants of the feature files, then runs the example as a script.
 _WITH_CONSTANTS = """
 import importlib, json, runpy, sys
@@ -70,7 +73,7 @@ class Example:
             self._process = subprocess.Popen(
                 [sys.executable, *self._command],
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **STRICT},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -40,7 +40,11 @@ def above() -> Iterator[Upstream]:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(name, marks=needs(name.partition("-")[0], *SERVERS[kind].parts))
+        pytest.param(
+            name,
+            # One worker, since each would start the server anew.
+            marks=(needs(name.partition("-")[0], *SERVERS[kind].parts), pytest.mark.xdist_group(f"openai {name}")),
+        )
         for name, (kind, _, _) in HOSTS.items()
     ],
 )
