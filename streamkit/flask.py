@@ -7,7 +7,7 @@
 `request`, `session`, `g` and `current_app` work in the source, sync or async, without `stream_with_context`: it runs in
 contexts of its own, with a copy of `g`, pushed where it runs and popped when it has been closed. So teardown functions
 run twice, when the view has returned and when the stream ends. The source starts between the two, and finds in `g` what
-the first has left; a primed one starts within the view. Nothing that it writes to `session` is saved: the head has left.
+the first has left; a primed one starts within the view. It saves nothing in `session`: the head has left.
 """
 
 from __future__ import annotations
