@@ -30,7 +30,7 @@ PYTHON = [code for language, code in BLOCKS if language == "python"]
 GENERATOR, FLASK, DJANGO, FASTAPI, OPTIONS, MIDDLEWARE, RESUME, CHANNELS, LLM, TESTING = PYTHON
 (WIRE,) = [code for language, code in BLOCKS if language == "http"]
 (PAGE,) = [code for language, code in BLOCKS if language == "html"]
-INSTALL, DOCTOR, COMMANDS = [code for language, code in BLOCKS if language == "sh"]
+INSTALL, COMMANDS, DOCTOR = [code for language, code in BLOCKS if language == "sh"]
 OPTIONS_IMPORTS = "\n".join(line for line in OPTIONS.splitlines() if line.startswith("from "))
 
 HEAD, _, BODY = WIRE.partition("\n\n")
@@ -53,8 +53,8 @@ def without_keepalive(body: bytes) -> bytes:
 def test_languages_of_the_blocks_are_those_that_are_run() -> None:
     """A block of another kind would not be looked at."""
     assert [language for language, _ in BLOCKS] == [
-        *("sh", *["python"] * 4, "html", "http", *["python"] * 6),
-        *("sh", "text", "sh"),  # of the doctor; tests/proxies/test_doctor.py runs its command
+        *("sh", "sh", *["python"] * 4, "html", "http", *["python"] * 6),
+        *("sh", "text"),  # of the doctor; tests/proxies/test_doctor.py runs its command
     ]
 
 
