@@ -26,7 +26,7 @@ REASONS: dict[str, str] = {
         " that an `orjson.Fragment` may bring. The hint for a dict of field names takes as long as one of them."
     ),
     "event-peer": (
-        "An `Event` is an object, checked when it is built. In a prototype a function that wrote the same fields without"
+        "An `Event` is an object, checked when it is built. In a prototype a function that wrote the fields without"
         " an object was 2.5 times as fast as the best peer, and with one that has slots 1.2 times."
     ),
     "burst-sse-raw": _BURST,
