@@ -7,8 +7,9 @@ _LINES = (
     " would still be 1.1 times what an event of text takes."
 )
 _DICT = (
-    "streamkit looks four times at the line, 16 ns each: for a null that may have been a NaN, for line separators, and for"
-    " the two line breaks that an `orjson.Fragment` may bring. The hint for a dict of field names takes as long as one."
+    "streamkit looks four times at the line, 16 ns each: for a null that may have been a NaN, for line separators, and"
+    " for the two line breaks that an `orjson.Fragment` may bring. The hint for a dict of field names takes as long as"
+    " one."
 )
 _INLINE = (
     "An item leaves before the next is asked for, since nobody can tell whether a generator blocks next: so items are"
