@@ -21,7 +21,7 @@ from django.utils.functional import lazystr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit import EncodeError, Event, EventStream, _json
+from streamkit import NDJSON, EncodeError, Event, EventStream, Format, _json
 
 Encode = Callable[[object], bytes]
 Point = namedtuple("Point", "x y")
@@ -200,6 +200,20 @@ def test_both_encoders_agree_on_every_value(value: object) -> None:
     for write in (_json.dumps, _json._standard):
         try:
             answers.append(json.loads(write(value)))
+        except EncodeError as error:
+            answers.append((error.item_type, error.detail))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("format", [EventStream(), NDJSON()], ids=["sse", "ndjson"])
+@given(st.dictionaries(st.text() | st.integers(), values, min_size=1))
+def test_formats_write_of_a_dict_what_dumps_does(format: Format, value: dict[object, object]) -> None:
+    """They call the encoder themselves, which must change neither a value nor a refusal."""
+    value["more"] = 1  # no dict of field names alone
+    answers: list[object] = []
+    for write in (_json.dumps, format.encode):
+        try:
+            answers.append(json.loads(write(value).strip().removeprefix(b"data: ")))
         except EncodeError as error:
             answers.append((error.item_type, error.detail))
     assert answers[0] == answers[1]
