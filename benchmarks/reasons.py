@@ -38,9 +38,9 @@ REASONS: dict[str, str] = {
     "wsgi-django": _INLINE,
     "paced-cpu": (
         "A token passes more objects than in Starlette: what counts it, what puts the keepalive off, and a send that no"
-        " cancellation leaves half done. In process, without a server, that is 1.9 us a token; among 200 streams that"
-        " take turns it is 7, and the caches of the processor are the suspect for the rest. Where the source waits before"
-        " each item, as here, the loop gets no turn besides, and a send that returns at once no coroutine."
+        " cancellation leaves half done. In process, without a server, that is 1.9 us a token. Among 200 streams that"
+        " take turns it is 7, and the caches of the processor are the suspect for the rest. Where the source waits"
+        " before each item, as here, the loop gets no turn besides, and a send that returns at once no coroutine."
     ),
     "idle-memory": (
         "A connection of the raw app takes 10.6 KiB, nearly all of it the server's own. The rest is the task that owns"
