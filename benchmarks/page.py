@@ -98,11 +98,13 @@ def _targets(pairs: Sequence[tuple[Target, float]]) -> str:
 
 
 def _missed(pairs: Sequence[tuple[Target, float]]) -> str:
-    """Say of each target that was missed what stands in its way."""
-    missed = [target for target, value in pairs if not target.met(value)]
-    return "\n".join(
-        f"**{target.row}: {target.what}.** {REASONS.get(target.key, 'No reason is known yet.')}\n" for target in missed
-    )
+    """Say of the targets that were missed what stands in their way, once for those that share it."""
+    missed: dict[tuple[str, str], list[str]] = {}
+    for target, value in pairs:
+        if not target.met(value):
+            reason = REASONS.get(target.key, "No reason is known yet.")
+            missed.setdefault((target.row, reason), []).append(target.what)
+    return "\n".join(f"**{row}** ({'; '.join(whats)}): {reason}\n" for (row, reason), whats in missed.items())
 
 
 def _machine() -> str:

@@ -61,6 +61,14 @@ def test_page_shows_every_figure_beside_its_target(tmp_path: Path) -> None:
     assert "## Later\n\n`python -m later`\n\n|  | ns |\n| --- | ---: |\n| a | 1 |\n\nA note.\n" in text
 
 
+def test_page_gives_a_reason_once(tmp_path: Path) -> None:
+    """Targets of one promise that share it stand before it together."""
+    report = Report("Title", [], [], {"wsgi-flask": 0.5, "wsgi-django": 0.5})
+    text = write([(report, ["wsgi-flask", "wsgi-django"])], tmp_path).read_text(encoding="utf-8")
+    assert text.count(REASONS["wsgi-flask"]) == 1
+    assert "the raw floor's rate; Django" in text
+
+
 def test_page_says_why_a_target_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of those alone that are missed; one whose reason nobody knows is not passed over."""
     monkeypatch.setitem(REASONS, "event-peer", "Because.")
@@ -68,8 +76,8 @@ def test_page_says_why_a_target_is_missed(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delitem(REASONS, "dict-peer", raising=False)
     report = Report("Title", [], [], {"token-floor": 2.0, "event-peer": 1.25, "dict-peer": 1.0})
     text = write([(report, ["token-floor", "event-peer", "dict-peer"])], tmp_path).read_text(encoding="utf-8")
-    assert "a full event, faster than the best peer.** Because.\n" in text
-    assert "a dict with orjson, faster than the best peer.** No reason is known yet.\n" in text
+    assert "(a full event, faster than the best peer): Because.\n" in text
+    assert "(a dict with orjson, faster than the best peer): No reason is known yet.\n" in text
     assert "Never shown." not in text
 
 
