@@ -69,6 +69,11 @@ def test_int_id_longer_than_python_writes_is_refused() -> None:
         Event("x", id=16**4000)
 
 
+def test_retry_of_an_int_of_another_type_is_an_int() -> None:
+    """An enum mixed with int is sent as its number."""
+    assert type(Event("x", retry=Number.SEVEN).retry) is int
+
+
 def test_str_enum_counts_as_its_text() -> None:
     """An enum mixed with str is sent by its value, not by its name."""
     event = Event("x", event=Kind.DONE, id=Kind.DONE, comment=Kind.DONE)
