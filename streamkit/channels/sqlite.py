@@ -242,13 +242,15 @@ class SQLiteLog(Log):
     # -- watching ------------------------------------------------------------------------------------------------
 
     def _watching(self, channel: str, tell: Tell, *, first: bool) -> None:
-        poller = self._poller()
-        if poller is not None and poller.ready:
+        poller = self._here.here().poller
+        ready = poller is not None and poller.ready
+        self._poller()
+        if ready:
             tell(None)  # else the poller does, once it is
 
     def _unwatched(self, channel: str) -> None:
         here = self._here.here()
-        with self._lock:
+        with no_fork, self._lock:
             if here.poller is not None and not self._watched():
                 here.poller.stop()
                 here.poller = None
@@ -257,16 +259,17 @@ class SQLiteLog(Log):
         """Return the poller of this process; None where nobody watches."""
         here = self._here.here()
         with no_fork, self._lock:
-            if here.poller is None and self._watched():
-                poller = Poller(self._connect(), self._tell, self._watched, self._tend, self._clock)
-                try:
-                    poller.start()
-                except RuntimeError:
-                    if threading.main_thread().is_alive():
-                        raise
-                    return None  # the interpreter is leaving, and since 3.12 starts no thread then
-                here.poller = poller
-            return here.poller
+            if here.poller is not None or not self._watched():
+                return here.poller
+            poller = here.poller = Poller(self._connect(), self._tell, self._watched, self._tend, self._clock)
+        try:
+            poller.start()  # under no lock: a thread that begins may have to close what the garbage collector finds
+        except RuntimeError:
+            here.poller = None
+            if threading.main_thread().is_alive():
+                raise
+            return None  # the interpreter is leaving, and since 3.12 starts no thread then
+        return poller
 
     def _tend(self, connection: sqlite3.Connection) -> None:
         """Keep the channels that are watched from being forgotten, by whichever process."""

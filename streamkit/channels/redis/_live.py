@@ -81,10 +81,11 @@ class Live:
             if topic in self._confirmed:
                 return True
             self.changes += 1
-            if self._waker is None:
-                self._waker = waker = Waker()
-                start_thread(lambda: self._run(waker), "streamkit-redis")
-            self._waker.wake()
+            begins = self._waker is None
+            self._waker = waker = self._waker or Waker()
+        if begins:  # under no lock: a thread that begins may have to close what the garbage collector finds
+            start_thread(lambda: self._run(waker), "streamkit-redis")
+        waker.wake()
         return False
 
     def drop(self, channel: str) -> None:
