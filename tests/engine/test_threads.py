@@ -200,13 +200,15 @@ def test_sync_source_that_ignores_generator_exit_is_given_up(caplog: pytest.LogC
                 yield "y"
 
     for threads in (True, False):
-        client = WSGIClient(stubborn(), threads=threads)
+        source = stubborn()
+        client = WSGIClient(source, threads=threads)
         next(client.body)
         next(client.body)
         client.close()
         _wait(lambda: CAP.taken == 0)  # the thread may be inside the source, where closing does not wait for it
         assert [record.levelname for record in caplog.records if record.exc_info] == ["ERROR"]
         caplog.clear()
+        source.close()  # at its second `yield` it obeys, and leaves nothing behind, whoever still holds it
 
 
 def test_source_that_hears_of_its_client_by_an_error_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
