@@ -129,6 +129,14 @@ class TestLosses:
             until(lambda: not threads())
 
 
+def looks_again_after_each_silence(clock: FakeClock, log: RedisLog, ear: Ear) -> None:
+    """See a channel told to look again whenever 30 seconds have passed."""
+    for looks in (2, 3, 4):
+        clock.move(30.0)
+        log._live.here().wake()
+        ear.wait_for_look(looks)
+
+
 class TestProbe:
     def test_a_channel_that_is_lost_is_told_to_look(self, new_log: NewLog) -> None:
         """Within `probe` seconds of silence, and again after as many."""
@@ -136,10 +144,7 @@ class TestProbe:
         log = new_log(clock=clock, probe=30.0, timeout=1e6)
         log.watch("a", ear)
         ear.wait_for_look()
-        for looks in (2, 3, 4):
-            clock.move(30.0)
-            log._live.here().wake()
-            ear.wait_for_look(looks)
+        looks_again_after_each_silence(clock, log, ear)
 
     def test_a_silent_channel_is_told_to_look_only_where_it_ends_as_it_did_not(
         self, new_log: NewLog, valkey: Valkey, prefix: str
@@ -185,10 +190,7 @@ class TestProbe:
         log.append("a", b"t\n")
         log.watch("a", ear)
         ear.wait_for_look()
-        for looks in (2, 3, 4):
-            clock.move(30.0)
-            log._live.here().wake()
-            ear.wait_for_look(looks)
+        looks_again_after_each_silence(clock, log, ear)
 
     def test_a_channel_that_is_heard_is_not_probed(self, new_log: NewLog) -> None:
         """Entries that follow each other say that all is well."""
