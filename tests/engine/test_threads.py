@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -191,7 +191,7 @@ def test_exit_inside_a_cleanup_does_not_leave_the_reader_waiting() -> None:
 def test_sync_source_that_ignores_generator_exit_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     """Its thread ends, and the log says why, in a pump and inline."""
 
-    def stubborn() -> Iterator[str]:
+    def stubborn() -> Generator[str]:
         for _ in range(2):
             try:
                 while True:
