@@ -7,7 +7,6 @@ The app runs in this process, without a server. Nothing here waits without a bou
 registers fixtures, and in unittest. Importing it loads no framework and not asyncio.
 """
 
-from streamkit.testing._clock import AsyncFakeClock, FakeClock, fake_clock
 from streamkit.testing._errors import (
     MalformedError,
     NotAStreamError,
@@ -15,6 +14,7 @@ from streamkit.testing._errors import (
     StreamTestError,
     StreamTimeoutError,
 )
+from streamkit.testing._fake_clock import AsyncFakeClock, FakeClock, fake_clock
 from streamkit.testing._form import assert_well_formed
 from streamkit.testing._known import Headers
 from streamkit.testing._opened import AsyncOpenStream, OpenStream

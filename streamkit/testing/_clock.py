@@ -1,7 +1,7 @@
-"""Time that a test moves by hand: keepalives and ages come when the clock gets there, and nobody waits for them.
+"""Time that a test moves: what keepalives and ages wait by, on loops and in threads, and how it is made to pass.
 
-A clock is found by the streams that are made in its Context, so the code under test is not changed and other threads
-and tests keep the system's time. Only waits of streamkit go by it; `sleep` in the code under test does not.
+`ManualClock` and `StreamClock` are clocks of the engine; what a test has in its hands is in `_fake_clock`. Only waits
+of streamkit go by them; `sleep` in the code under test does not. Nothing here waits for longer than PATIENCE.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextvars import Token
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from streamkit._engine.clock import SYSTEM, TIME, Clock, Timer
+from streamkit._engine.clock import SYSTEM, Clock, Timer
 from streamkit._engine.handoff import call_threadsafe
 from streamkit._engine.threads import Parker, running_loop
 
@@ -57,13 +56,25 @@ class Due:
         self.cancelled = True
 
 
+class Followed(Protocol):
+    """Something whose work goes on in another thread, and comes to rest."""
+
+    def rest(self) -> None:
+        """Wait until it has done all that it can do without time passing."""
+
+
 class ManualClock(Clock):
-    """The engine's clock, moved by `move_to`; loops and threads may share one."""
+    """The engine's clock, moved by a test; loops and threads may share one.
+
+    Attributes:
+        followed: The streams that a test has opened by it, and whose work goes on elsewhere.
+    """
 
     def __init__(self) -> None:
         self._now = 1000.0
         self._dues: list[Due] = []
         self._changed = threading.Condition()
+        self.followed: set[Followed] = set()
 
     def now(self) -> float:
         """Return the time that the test has set."""
@@ -105,7 +116,7 @@ class ManualClock(Clock):
         with self._changed:
             return any(due.parker is parker for due in self._dues)
 
-    def next_due(self, until: float) -> Due | None:
+    def _next_due(self, until: float) -> Due | None:
         """Take out what is due first, up to a time, and move the clock there; None when nothing is."""
         with self._changed:
             self._dues = [due for due in self._dues if not due.cancelled]
@@ -116,24 +127,23 @@ class ManualClock(Clock):
             self._now = max(self._now, due.at)
             return due
 
+    def advance_elsewhere(self, seconds: float) -> None:
+        """Let time pass, and whatever becomes due happen in order, for streams of other threads and their loops."""
+        until = self._target(seconds)
+        self._rest()
+        while due := self._next_due(until):
+            due.fire()
+            self._rest(due.loop)
+        self._now = until
 
-class Followed(Protocol):
-    """Something whose work goes on in another thread, and comes to rest."""
-
-    def rest(self) -> None:
-        """Wait until it has done all that it can do without time passing."""
-
-
-class FollowingClock(ManualClock):
-    """A clock that knows the streams which a test has opened by it."""
-
-    def of(self, _life: object) -> Clock:
-        """Be the time of any stream."""
-        return self
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.followed: set[Followed] = set()
+    async def advance_here(self, seconds: float) -> None:
+        """Do the same for streams on the running loop, too."""
+        until = self._target(seconds)
+        await self._rest_here()
+        while due := self._next_due(until):
+            due.fire()
+            await self._rest_here(due.loop)
+        self._now = until
 
     def _target(self, seconds: float) -> float:
         if not seconds >= 0:
@@ -146,71 +156,10 @@ class FollowingClock(ManualClock):
         for one in list(self.followed):
             one.rest()
 
-
-class FakeClock(FollowingClock):
-    """What `with fake_clock()` gives to a sync test."""
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass for every stream that goes by this clock, step by step.
-
-        What becomes due is done in order: with a keepalive of 15 s, 60 make four. When this returns, all of it has
-        happened.
-
-        Args:
-            seconds: From 0.
-
-        Raises:
-            ValueError: `seconds` is negative: time does not go back.
-        """
-        until = self._target(seconds)
-        self._rest()
-        while due := self.next_due(until):
-            due.fire()
-            self._rest(due.loop)
-        self._now = until
-
-
-class AsyncFakeClock(FollowingClock):
-    """What `async with fake_clock()` gives to an async test."""
-
-    async def advance(self, seconds: float) -> None:
-        """See `FakeClock`."""
-        until = self._target(seconds)
-        await self._rest_here()
-        while due := self.next_due(until):
-            due.fire()
-            await self._rest_here(due.loop)
-        self._now = until
-
     async def _rest_here(self, loop: AbstractEventLoop | None = None) -> None:
         await settle()
         self._rest(loop)
         await settle()
-
-
-class fake_clock:
-    """Have the streams that are made inside `with` or `async with` live by a clock that only the test moves.
-
-    It reaches responses that a view builds; what it does not reach is listed in docs/testing.md.
-    """
-
-    _token: Token[Callable[[Any], Clock]]
-
-    def __enter__(self) -> FakeClock:
-        clock = FakeClock()
-        self._token = TIME.set(clock.of)
-        return clock
-
-    def __exit__(self, *error: object) -> None:
-        TIME.reset(self._token)
-
-    async def __aenter__(self) -> AsyncFakeClock:
-        clock = AsyncFakeClock()
-        self._token = TIME.set(clock.of)
-        return clock
-
-    async def __aexit__(self, *error: object) -> None:
-        TIME.reset(self._token)
 
 
 class StreamClock(Clock):

@@ -19,7 +19,7 @@ from streamkit._engine.register import register
 from streamkit._engine.response import StreamOptions
 from streamkit._engine.threads import running_loop, start_thread
 from streamkit.errors import PipeClosedError, StreamCutError
-from streamkit.testing._clock import PATIENCE, FollowingClock, StreamClock, rest
+from streamkit.testing._clock import PATIENCE, ManualClock, StreamClock, rest
 from streamkit.testing._request import Arrival, Head, Pairs, Request
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Drive:
         self.error: BaseException | None = None
         self.whole = False
         self.left: bool = False
+        self._is_started = False
         self.request = request
         self.clock: StreamClock = StreamClock(clock)
         self._lives: list[Life] = []
@@ -60,11 +61,14 @@ class Drive:
         self.context.run(TIME.set, self._time_of)
 
     def start(self) -> None:
-        """Call the app."""
+        """Call the app, once."""
+        if self._is_started:
+            return
+        self._is_started = True
         if isinstance(self.request.app, StreamOptions):  # a response that was built before
             stream = self.request.app.stream
             stream.clock = stream.life.clock = self._time_of(stream.life)
-        if isinstance(self.clock.base, FollowingClock):
+        if isinstance(self.clock.base, ManualClock):
             self.clock.base.followed.add(self)
         self._start()
 
@@ -107,7 +111,7 @@ class Drive:
 
     def _end(self, error: BaseException | None) -> None:
         self.error = None if self.left and isinstance(error, OSError) else error
-        if isinstance(self.clock.base, FollowingClock):
+        if isinstance(self.clock.base, ManualClock):
             self.clock.base.followed.discard(self)
         self.over.end()
         self.arrivals.end()
@@ -118,7 +122,7 @@ def _weigh(arrival: Arrival) -> int:
 
 
 class ASGIDrive(Drive):
-    """Calls an ASGI app: on its own loop, on the one that runs here, or on one in a thread that ends with it."""
+    """Calls an ASGI app: on its own loop, on the one that runs here, or on a new one in a thread that ends with it."""
 
     _loop: asyncio.AbstractEventLoop
     _task: asyncio.Task[None]
@@ -126,20 +130,20 @@ class ASGIDrive(Drive):
     def _start(self) -> None:
         import asyncio
 
-        self._gone = asyncio.Event()
+        self._gone, self._done = asyncio.Event(), asyncio.Event()
         self._begun = self._asked = False
         if loop := self.request.loop or running_loop():
             self._loop = loop
-            call_threadsafe(loop, self._spawn)
         else:
-            start_thread(lambda: asyncio.run(self._run_alone()), "streamkit-test")
+            self._loop = asyncio.new_event_loop()
+            start_thread(self._run_loop, "streamkit-test")
+        call_threadsafe(self._loop, self._spawn)
 
-    async def _run_alone(self) -> None:
+    def _run_loop(self) -> None:
         import asyncio
 
-        self._loop = asyncio.get_running_loop()
-        self._spawn()
-        await asyncio.wait([self._task])
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._done.wait())
 
     def _spawn(self) -> None:
         self._task = self._loop.create_task(self._run(), context=self.context)
@@ -151,6 +155,7 @@ class ASGIDrive(Drive):
         except BaseException as exc:
             error = exc
         self._gone.set()
+        self._done.set()
         self._end(error)
 
     async def _receive(self) -> dict[str, Any]:
@@ -184,7 +189,10 @@ class ASGIDrive(Drive):
 
     def abandon(self) -> None:
         """Cancel the app."""
-        call_threadsafe(self._loop, self._task.cancel)
+        call_threadsafe(self._loop, self._cancel)
+
+    def _cancel(self) -> None:
+        self._task.cancel()
 
     def rest(self) -> None:
         """See `Drive`."""

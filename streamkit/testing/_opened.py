@@ -22,18 +22,6 @@ class OpenStream(Opened):
     StreamEndedError, as its client must not take half an answer for the whole.
     """
 
-    def start(self) -> Self:
-        """Send the request and wait for the head; what the app raises before it is raised here."""
-        self._drive.start()
-        try:
-            self._wait(lambda: self.status_code or self._done, "the head of the response")
-            self._check_head()
-        except BaseException:
-            with suppress(StreamTestError):
-                self.disconnect()
-            raise
-        return self
-
     def take(self, count: int = 1) -> list[Any]:
         """Return the next `count` items.
 
@@ -100,7 +88,15 @@ class OpenStream(Opened):
             raise StopIteration
         return self._reading.unread.popleft()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Self:  # sends the request and waits for the head; at once, where that has been done
+        self._drive.start()
+        try:
+            self._wait(lambda: self.status_code or self._done, "the head of the response")
+            self._check_head()
+        except BaseException:
+            with suppress(StreamTestError):
+                self.disconnect()
+            raise
         return self
 
     def __exit__(
@@ -112,18 +108,6 @@ class OpenStream(Opened):
 
 class AsyncOpenStream(Opened):
     """An open stream in an async test: the methods of `OpenStream`, awaited."""
-
-    async def start(self) -> Self:
-        """See `OpenStream`."""
-        self._drive.start()
-        try:
-            await self._wait(lambda: self.status_code or self._done, "the head of the response")
-            self._check_head()
-        except BaseException:
-            with suppress(StreamTestError):
-                await self.disconnect()
-            raise
-        return self
 
     async def take(self, count: int = 1) -> list[Any]:
         """See `OpenStream`."""
@@ -177,6 +161,14 @@ class AsyncOpenStream(Opened):
         return self._reading.unread.popleft()
 
     async def __aenter__(self) -> Self:
+        self._drive.start()
+        try:
+            await self._wait(lambda: self.status_code or self._done, "the head of the response")
+            self._check_head()
+        except BaseException:
+            with suppress(StreamTestError):
+                await self.disconnect()
+            raise
         return self
 
     async def __aexit__(

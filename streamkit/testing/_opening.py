@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack, ExitStack
 from types import TracebackType
 from typing import Any
 
-from streamkit._engine.clock import Clock
 from streamkit.testing._clients import ask, ask_async
 from streamkit.testing._drive import drive
+from streamkit.testing._fake_clock import AsyncFakeClock, FakeClock, clock_of
 from streamkit.testing._opened import AsyncOpenStream, OpenStream
 
 TIMEOUT = 5.0
@@ -33,7 +33,7 @@ class open_stream:
     response are kept by the client.
 
     Raises:
-        TypeError: `client` is none of these.
+        TypeError: `client` is none of these, or `clock` is not of `fake_clock`.
         ValueError: `timeout` is not above 0.
         StreamTimeoutError: The head of the response did not come in time.
         Exception: What the app raised before the head.
@@ -46,18 +46,18 @@ class open_stream:
         url: str,
         *,
         timeout: float = TIMEOUT,
-        clock: Clock | None = None,
+        clock: FakeClock | AsyncFakeClock | None = None,
         **request: Any,
     ) -> None:
         if not timeout > 0:
             raise ValueError(f"timeout must be seconds above 0, not {timeout!r}")
         self._asked = client, method.upper(), url, request
-        self._timeout, self._clock = timeout, clock
+        self._timeout, self._clock = timeout, None if clock is None else clock_of(clock)
         self._stack, self._async_stack = ExitStack(), AsyncExitStack()
 
     def __enter__(self) -> OpenStream:
         asked = ask(*self._asked)
-        return self._stack.enter_context(OpenStream(drive(asked, self._clock), self._timeout).start())
+        return self._stack.enter_context(OpenStream(drive(asked, self._clock), self._timeout))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -66,8 +66,7 @@ class open_stream:
 
     async def __aenter__(self) -> AsyncOpenStream:
         asked = await ask_async(*self._asked)
-        opened = await AsyncOpenStream(drive(asked, self._clock), self._timeout).start()
-        return await self._async_stack.enter_async_context(opened)
+        return await self._async_stack.enter_async_context(AsyncOpenStream(drive(asked, self._clock), self._timeout))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

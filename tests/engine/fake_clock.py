@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from streamkit.testing import AsyncFakeClock
-from streamkit.testing._clock import Due, settle
+from streamkit.testing._clock import Due, ManualClock, settle
 
 __all__ = ["FakeClock", "settle"]
 
 
-class FakeClock(AsyncFakeClock):
+class FakeClock(ManualClock):
     """Moved by `await advance` for the running loop, or by one of these."""
+
+    advance = ManualClock.advance_here
 
     @property
     def _sleepers(self) -> list[Due]:

@@ -23,7 +23,6 @@ from streamkit.testing import (
     StreamEndedError,
     StreamTestError,
     StreamTimeoutError,
-    fake_clock,
     open_stream,
 )
 
@@ -71,6 +70,22 @@ def test_head_that_does_not_come_is_waited_for_as_long() -> None:
         pytest.raises(StreamTimeoutError, match=r"^the head .* within 0.2 s; nothing had arrived$"),
         open_stream(app, "GET", "/", timeout=SOON),
     ):
+        pass
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_time_that_is_over_before_the_app_was_called_is_a_timeout(interface: str) -> None:
+    """As where the machine stalls: the app is left all the same."""
+
+    async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+        assert [(await receive())["type"] for _ in range(2)] == ["http.request", "http.disconnect"]
+
+    def wsgi_app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return []
+
+    app: Any = {"asgi": asgi_app, "wsgi": wsgi_app}[interface]
+    with pytest.raises(StreamTimeoutError, match="the head"), open_stream(app, "GET", "/", timeout=1e-9):
         pass
 
 
@@ -211,41 +226,11 @@ def test_two_streams_have_each_their_own_reason() -> None:
         assert first.closed_reason == "disconnected"
 
 
-def test_clock_is_that_of_the_test_alone() -> None:
-    """A stream that is opened elsewhere keeps the system's time, and one that is given a clock goes by that."""
-    policy = StreamPolicy(keepalive=15)
-    with fake_clock() as clock:
-        elsewhere: list[Any] = []
-        thread = threading.Thread(target=lambda: elsewhere.append(asgi.EventStreamResponse([], policy=policy)))
-        thread.start()
-        thread.join()
-    assert elsewhere[0].stream.clock is not clock
-    app = asgi.EventStreamResponse
-    with open_stream(_of(lambda: app(one_and_silence(), policy=policy)), "GET", "/", clock=clock) as events:
-        events.take()
-        clock.advance(15)
-        assert events.keepalive() == b":\n"
-        assert events.comments == [""]
-
-
-def _of(make: Callable[[], Any]) -> Any:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await make()(scope, receive, send)
-
-    return app
-
-
-def test_clock_goes_forward_only() -> None:
-    """A negative step is refused."""
-    with fake_clock() as clock, pytest.raises(ValueError, match="forward, by seconds >= 0, not -1"):
-        clock.advance(-1)
-
-
 def test_wrong_arguments_are_named() -> None:
     """What is no client, a client that has to be awaited, one that talks to a server, a bound that is none."""
     with pytest.raises(TypeError, match="takes a test client or an app, not 7"), open_stream(7, "GET", "/"):
         pass
-    transport = httpx.ASGITransport(app=_of(lambda: None))
+    transport = httpx.ASGITransport(app=_headless)
     waiting = httpx.AsyncClient(transport=transport, base_url="http://test")
     with (
         pytest.raises(TypeError, match="AsyncClient is asynchronous: write `async with"),
@@ -256,6 +241,8 @@ def test_wrong_arguments_are_named() -> None:
         pass
     with pytest.raises(ValueError, match="timeout must be seconds above 0, not 0"):
         open_stream(waiting, "GET", "/", timeout=0)
+    with pytest.raises(TypeError, match=r"clock must be one of fake_clock\(\), not 5"):
+        open_stream(waiting, "GET", "/", clock=5)  # type: ignore[arg-type]
     with open_stream(wsgi.NDJSONResponse([1]), "GET", "/") as events:
         with pytest.raises(TypeError, match="an item, a function"):
             events.until()

@@ -14,7 +14,7 @@ pytest.importorskip("django")
 from django.http import StreamingHttpResponse
 
 from streamkit import StreamLimit, StreamPolicy, drain, stats
-from streamkit.testing import FakeClock
+from streamkit.testing._clock import ManualClock
 from tests.adapters.django_project import Interface, Kind, by_interface, by_source, by_view
 from tests.engine.lives import Ends, wait_for
 from tests.middleware.django.site import SUBCLASS, Source, counting_requests, options, site
@@ -270,7 +270,7 @@ def test_nothing_is_filled_into_an_event_or_into_other_bytes(interface: Interfac
         content: Any = halves() if source == "sync" else halves_async()
         return StreamingHttpResponse(content, content_type="text/event-stream")
 
-    clock = FakeClock()
+    clock = ManualClock()
     with (
         options(policy=StreamPolicy(keepalive=15), _clock=clock),
         site(interface, respond, SUBCLASS) as host,
@@ -278,7 +278,7 @@ def test_nothing_is_filled_into_an_event_or_into_other_bytes(interface: Interfac
     ):
         stream.read_until(b"data: half\n")
         wait_for(lambda: clock.pending or clock.sleeping)
-        clock.advance(60)
+        clock.advance_elsewhere(60)
         gate.set()
         assert stream.read_to_end() == b"data: half\n\n"
 
