@@ -7,34 +7,39 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 
 from streamkit._engine.threads import running_loop, start_native_thread, under_gevent
 
-# Of the process that made them, whose id is the key: a fork copies a loop but not its thread, and a lock with whoever
-# held it. What was copied is kept and never touched: thrown away, a loop would complain that nobody closed it.
-_locks: dict[int, threading.Lock] = {}
+# By the process that made them: a fork copies a loop but not its thread. What was copied is kept and never touched:
+# thrown away, a loop would complain that nobody closed it.
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
 
 
 def background_loop() -> asyncio.AbstractEventLoop:
-    """Return the running loop of this process, starting it when it is the first to be asked for."""
+    """Return the loop of this process, which runs or is about to, starting it when it is the first to be asked for.
+
+    It is started under no lock: a thread that begins may run a finalizer, and that may want the loop.
+    """
     pid = os.getpid()
-    with _locks.setdefault(pid, threading.Lock()):
-        if pid not in _loops:
-            _loops[pid] = _start()
-        return _loops[pid]
+    if pid not in _loops:
+        made = _new_loop()
+        if _loops.setdefault(pid, made) is made:
+            try:
+                start_native_thread(made.run_forever, "streamkit-loop")
+            except BaseException:
+                _loops.pop(pid).close()
+                raise
+        else:
+            made.close()  # two threads at once agree on one
+    return _loops[pid]
 
 
-def _start() -> asyncio.AbstractEventLoop:
+def _new_loop() -> asyncio.AbstractEventLoop:
     if under_gevent():
         from streamkit._engine._gevent import new_native_loop
 
-        loop = new_native_loop()
-    else:
-        loop = asyncio.new_event_loop()
-    start_native_thread(loop.run_forever, "streamkit-loop")
-    return loop
+        return new_native_loop()
+    return asyncio.new_event_loop()
 
 
 def on_background_loop() -> bool:

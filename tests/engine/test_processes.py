@@ -28,11 +28,10 @@ def test_import_loads_the_standard_library_alone_and_no_asyncio() -> None:
 
 
 def test_child_of_a_fork_has_a_loop_and_a_count_of_its_own() -> None:
-    """A parent with open streams, its locks held, forks; both go on streaming."""
+    """A parent with open streams, its lock held, forks; both go on streaming."""
     out, err = python(
         """
         from streamkit import set_max_threads
-        from streamkit._engine import background
         from streamkit._engine.threads import CAP
 
         set_max_threads(2)
@@ -43,8 +42,7 @@ def test_child_of_a_fork_has_a_loop_and_a_count_of_its_own() -> None:
             gate.wait(20)
         holders = [opened(held()) for _ in range(2)]
         assert CAP.full
-        lock = background._locks[os.getpid()]
-        with lock:
+        with CAP._lock:
             pid = os.fork()
         if pid == 0:
             assert read(sync_items()) == WHOLE
