@@ -29,6 +29,9 @@ class _Decoder(ABC, Generic[Item]):
     Args:
         max_event_size: The most bytes that one line, and the data of one event or record, may have; None, for a
             sender that may have all your memory, removes the limit.
+
+    Raises:
+        ValueError: `max_event_size` is not an int of at least 1.
     """
 
     _unit = "line"
@@ -37,6 +40,8 @@ class _Decoder(ABC, Generic[Item]):
 
     def __init__(self, *, max_event_size: int | None = MAX_EVENT_SIZE) -> None:
         self._limit = sys.maxsize if max_event_size is None else max_event_size
+        if not isinstance(self._limit, int) or self._limit < 1:
+            raise ValueError(f"max_event_size must be an int of bytes, at least 1, or None; got {max_event_size!r}")
         self._lines: deque[bytes] = deque()  # whole, not yet read
         self._rest = bytearray()  # the line whose end has not come
         self._held = bytearray()  # the lines of the item whose end has not come

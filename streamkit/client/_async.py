@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Self
 
 import httpx
@@ -17,7 +17,7 @@ from streamkit.client._errors import NotAStreamError
 class AsyncReader(_reader.BaseReader[httpx.AsyncClient]):
     """The items of a stream, for `async with` and `async for`; made by `connect`."""
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    async def __aiter__(self) -> AsyncGenerator[Any, None]:
         self._start()
         try:
             while not self._over:
@@ -37,11 +37,16 @@ class AsyncReader(_reader.BaseReader[httpx.AsyncClient]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection, and the client unless it is yours; nothing more is read."""
+        """Close the connection, and the client unless it is yours; nothing more is read.
+
+        A loop of another task that is waiting then ends, as at the end of the stream.
+        """
         self._over = True
-        await self._hang_up()
-        if self._own is not None:
-            await self._own.aclose()
+        try:
+            await self._hang_up()
+        finally:
+            if self._own is not None:
+                await self._own.aclose()
 
     async def _step(self) -> list[Any]:
         """Connect, read a chunk, or wait for the next connection; return the items that this has brought."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 
 from streamkit.errors import StreamkitError
@@ -33,8 +35,8 @@ class NotAStreamError(StreamkitError, ConnectionError):
 
 
 def shown(url: httpx.URL | str) -> str:
-    """Return an address as it may stand in a log: without a user's name and password."""
-    return str(httpx.URL(url).copy_with(userinfo=b""))
+    """Return an address as it may stand in a log or an error: without a user's name and password; it may be none."""
+    return re.sub(r"//[^/?#]*@", "//", str(url))
 
 
 def media_type(response: httpx.Response) -> str:

@@ -123,11 +123,13 @@ class BaseReader(Generic[ClientT]):
                 self.retry = min(self._decoder.retry, MAX_RETRY)
 
     def _pause(self, error: Exception | None) -> float | None:
-        """Return the seconds to wait for the next connection, None where there is none.
+        """Return the seconds to wait for the next connection, None where there is none, or where nobody wants it.
 
         Raises:
             httpx.TransportError: There is none, and this error is why.
         """
+        if self._over:  # closed by another task while this one was reading
+            return None
         rules = self._rules
         self._in_vain = 0 if self._brought else self._in_vain + 1
         self._brought = False
@@ -151,9 +153,9 @@ def _check(url: str, options: Options, *, bare: bool) -> None:
     try:
         address = httpx.URL(url)
     except httpx.InvalidURL as exc:
-        raise ValueError(f"url is none, {exc}; got {url!r:.200}") from exc
+        raise ValueError(f"url is none, {exc}; got {shown(url)!r:.200}") from exc
     if bare and not (address.scheme in ("http", "https") and address.host):
-        raise ValueError(f"url begins with http:// or https:// and a host; got {url!r:.200}")
+        raise ValueError(f"url begins with http:// or https:// and a host; got {shown(url)!r:.200}")
     idle, content, until = options.get("idle_timeout"), options.get("content"), options.get("until")
     if idle is not None and not idle > 0:
         raise ValueError(f"idle_timeout is a number of seconds above 0, or None; got {idle!r}")

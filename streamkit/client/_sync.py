@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, Self
 
 import httpx
@@ -16,7 +16,7 @@ from streamkit.client._errors import NotAStreamError
 class Reader(_reader.BaseReader[httpx.Client]):
     """The items of a stream, for `with` and `for`; made by `connect_sync`."""
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Generator[Any, None, None]:
         self._start()
         try:
             while not self._over:
@@ -36,11 +36,16 @@ class Reader(_reader.BaseReader[httpx.Client]):
         self.close()
 
     def close(self) -> None:
-        """Close the connection, and the client unless it is yours; nothing more is read."""
+        """Close the connection, and the client unless it is yours; nothing more is read.
+
+        From the thread that reads, or between two items: a thread that waits for bytes is not woken.
+        """
         self._over = True
-        self._hang_up()
-        if self._own is not None:
-            self._own.close()
+        try:
+            self._hang_up()
+        finally:
+            if self._own is not None:
+                self._own.close()
 
     def _step(self) -> list[Any]:
         """Connect, read a chunk, or wait for the next connection; return the items that this has brought."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -10,8 +11,8 @@ import pytest
 import trio
 
 from streamkit import InvalidEventError
-from streamkit.client import Reconnection, connect, connect_sync
-from tests.client.reading import WITHIN, Kind, read
+from streamkit.client import AsyncReader, Reconnection, connect, connect_sync
+from tests.client.reading import WITHIN, Kind, Reading, read
 from tests.client.scripted import Answer, ScriptedServer
 
 both = pytest.mark.parametrize("kind", ["async", "sync"])
@@ -110,6 +111,80 @@ def test_cancelled_task_closes_the_connection() -> None:
         assert server.left.wait(10)
 
 
+def test_loop_ends_when_another_task_closes_the_reader() -> None:
+    """Nobody is told of a failure then, and no pause for another connection is made."""
+    reading = Reading()
+
+    async def follow(reader: AsyncReader, first: asyncio.Event) -> None:
+        async for _ in reader:
+            first.set()
+
+    async def main() -> None:
+        first, reader = asyncio.Event(), connect(server.url, reconnection=reading.rules("async"))
+        task = asyncio.create_task(follow(reader, first))
+        await first.wait()
+        await reader.aclose()
+        await task
+
+    with ScriptedServer(Answer(b"data: 1\n\n", "hold")) as server:
+        asyncio.run(asyncio.wait_for(main(), WITHIN))
+        assert server.left.wait(10)
+        assert (len(server.asked), reading.told, reading.pauses) == (1, [], [])
+
+
+class Torn(httpx.AsyncByteStream, httpx.SyncByteStream):
+    """An answer whose connection cannot be closed in order."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"data: 1\n\n"
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+
+    def close(self) -> None:
+        """Fail."""
+        raise OSError("torn")
+
+    async def aclose(self) -> None:
+        """Fail."""
+        raise OSError("torn")
+
+
+@both
+def test_own_client_is_closed_although_the_connection_could_not_be(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is raised, and nothing stays open."""
+
+    async def read_one() -> None:
+        reader = connect("http://test/")
+        items = aiter(reader)
+        assert (await anext(items)).data == "1"
+        with pytest.raises(OSError, match="torn"):
+            await reader.aclose()
+        assert [client.is_closed for client in made] == [True]
+        await items.aclose()
+
+    name = "AsyncClient" if kind == "async" else "Client"
+    head = {"Content-Type": "text/event-stream"}
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, headers=head, stream=Torn()))
+    make, made = getattr(httpx, name), list[Any]()
+
+    def make_noted(**options: Any) -> Any:
+        made.append(make(transport=transport, **options))
+        return made[-1]
+
+    monkeypatch.setattr(httpx, name, make_noted)
+    if kind == "async":
+        asyncio.run(asyncio.wait_for(read_one(), WITHIN))
+        return
+    reader = connect_sync("http://test/")
+    items = iter(reader)
+    assert next(items).data == "1"
+    with pytest.raises(OSError, match="torn"):
+        reader.close()
+    assert [client.is_closed for client in made] == [True]
+    items.close()
+
+
 def test_reader_runs_under_trio() -> None:
     """With Trio's own sleep, a pause and all."""
 
@@ -172,6 +247,9 @@ def test_item_after_item_is_read_from_one_iterator() -> None:
         ({"last_event_id": "a\nb"}, InvalidEventError, "id must not hold a line break"),
         ({"last_event_id": b"7"}, InvalidEventError, "id must be a str"),
         ({"content": iter([b"a"])}, TypeError, "content is sent anew with each connection"),
+        ({"url": "ftp://ann:secret@example.com/"}, ValueError, "and a host; got 'ftp://example.com/'"),
+        ({"url": "http://ann:secret@example.com:b/"}, ValueError, "Invalid port: 'b'; got 'http://example.com:b/'"),
+        ({"max_event_size": 0}, ValueError, "max_event_size must be an int of bytes, at least 1, or None; got 0"),
         ({"url": "http://a:b/"}, ValueError, "url is none, Invalid port: 'b'; got 'http://a:b/'"),
         ({"until": 5}, TypeError, "until is an event type or a function; got 5"),
         ({"reconnection": True}, TypeError, "reconnection is a Reconnection, or None; got True"),

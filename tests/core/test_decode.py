@@ -194,6 +194,13 @@ def test_limit_can_be_removed() -> None:
         EventDecoder().feed(b"data: " + b"x" * 2**21 + b"\n\n")
 
 
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "1"])
+def test_limit_that_is_none_is_refused(limit: Any) -> None:
+    """When the decoder is made, not at the first chunk."""
+    with pytest.raises(ValueError, match=f"max_event_size must be an int of bytes, at least 1, or None; got {limit!r}"):
+        NDJSONDecoder(max_event_size=limit)
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
