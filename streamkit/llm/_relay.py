@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from streamkit._engine.source import Source
@@ -15,7 +17,7 @@ from streamkit._json import dumps
 from streamkit.decode import MAX_EVENT_SIZE, EventDecoder
 from streamkit.errors import EncodeError
 from streamkit.llm._flow import Protocol, raw, run
-from streamkit.llm._upstream import MAX_BODY, UpstreamError, is_media_type
+from streamkit.llm._upstream import BODY_SECONDS, MAX_BODY, UpstreamError, is_media_type
 from streamkit.sse import MISSING, EncodedEvent, Event
 
 Map = Callable[[Event], Any]
@@ -184,13 +186,17 @@ class _Sync(_Upstream):
         if self._opener is not None:
             self._response = self._opener.__enter__()
         if not self._streams():
-            body = b""
+            raise self._refusal(self._body())
+        yield from self._response.iter_bytes()
+
+    def _body(self) -> bytes:
+        body, until = b"", time.monotonic() + BODY_SECONDS
+        with suppress(Exception):  # that the answer was a refusal says more than why its body broke off
             for chunk in self._response.iter_bytes():
                 body += chunk
-                if len(body) >= MAX_BODY:
+                if len(body) >= MAX_BODY or time.monotonic() >= until:
                     break
-            raise self._refusal(body)
-        yield from self._response.iter_bytes()
+        return body
 
     def close(self) -> None:
         """Close the answer, by what has opened it."""
@@ -205,14 +211,18 @@ class _Async(_Upstream):
         if self._opener is not None:
             self._response = await self._opener.__aenter__()
         if not self._streams():
-            body = b""
-            async for chunk in self._response.aiter_bytes():
-                body += chunk
-                if len(body) >= MAX_BODY:
-                    break
-            raise self._refusal(body)
+            raise self._refusal(await self._body())
         async for chunk in self._response.aiter_bytes():
             yield chunk
+
+    async def _body(self) -> bytes:
+        body, until = b"", time.monotonic() + BODY_SECONDS
+        with suppress(Exception):
+            async for chunk in self._response.aiter_bytes():
+                body += chunk
+                if len(body) >= MAX_BODY or time.monotonic() >= until:
+                    break
+        return body
 
     async def aclose(self) -> None:
         """Close the answer, by what has opened it."""

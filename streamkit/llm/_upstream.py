@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import json
 from email.utils import parsedate_to_datetime
 
 from streamkit.errors import StreamkitError
 
 MAX_BODY = 65536
 """Bytes of a refusal that are kept."""
+
+BODY_SECONDS = 5.0
+"""Seconds in which they have to come."""
 
 
 class UpstreamError(StreamkitError, ConnectionError):
@@ -18,7 +21,8 @@ class UpstreamError(StreamkitError, ConnectionError):
         detail: What was wrong, and after which event.
         status: The HTTP status of its answer; None where the answer was right, and then broke off.
         media_type: The Content-Type of its answer.
-        body: The first 64 KiB of its answer, where that is no event stream. It may say more than a client should know.
+        body: The first 64 KiB of its answer, where that is no event stream, as far as they came within five seconds. It
+            may say more than a client should know.
         retry_after: The Retry-After of its answer, "" where it has none.
     """
 
@@ -39,11 +43,12 @@ class UpstreamError(StreamkitError, ConnectionError):
     def answer(self) -> tuple[int, str, bytes]:
         """Status, Content-Type and body to answer the client with, in a view that waits with `primed`.
 
-        An error in JSON is passed on with its status. Of everything else only the status is, and only of an error: a
-        page of another server must not be shown as one of yours.
+        An error in JSON is passed on with its status, if it came whole. Of everything else only the status is, and only
+        of an error: a page of another server must not be shown as one of yours.
         """
         status = self.status if self.status is not None and 400 <= self.status <= 599 else 502
-        if status == self.status and is_media_type(self.media_type, "application/json"):
+        is_json = is_media_type(self.media_type, "application/json") and _is_json(self.body)
+        if status == self.status and is_json:
             return status, "application/json", self.body
         return status, "text/plain; charset=utf-8", f"upstream {self.detail}".encode()
 
@@ -61,9 +66,19 @@ def _is_delay(text: str) -> bool:
     """Tell whether a Retry-After is a number of seconds or a date."""
     if text.isascii() and text.isdigit():
         return len(text) < 10
-    with suppress(ValueError):
-        return len(text) < 40 and text.isprintable() and parsedate_to_datetime(text) is not None
-    return False
+    try:
+        parsedate_to_datetime(text)
+    except (ValueError, OverflowError):  # of a year with more digits than an int of C has
+        return False
+    return len(text) < 40 and text.isprintable()
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):  # it was cut, or is none
+        return False
+    return True
 
 
 def is_media_type(content_type: str, media_type: str) -> bool:

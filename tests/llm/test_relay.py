@@ -14,7 +14,7 @@ import pytest
 from streamkit import Event, EventDecoder, EventStream
 from streamkit.asgi import primed
 from streamkit.errors import EncodeError, EventTooLargeError
-from streamkit.llm import UpstreamError, chat_completions, relay
+from streamkit.llm import UpstreamError, _relay, chat_completions, relay
 from tests.engine.drive import Client, WSGIClient, response, run, scope, start, stream, until
 from tests.llm.upstream import LIMITED, RETRY_AFTER, Upstream, upstream
 
@@ -240,6 +240,7 @@ NOVEMBER = "Thu, 26 Nov 2026 15:00:00 GMT"
         (503, "-1", {}),
         (503, "9" * 4000, {}),
         (503, "\u0663", {}),
+        (503, "1 Nov 99999999999 00:00:00", {}),
         (503, NOVEMBER + "\r\nSet-Cookie: a=1", {}),
         (302, "7", {}),
         (200, "7", {}),
@@ -260,6 +261,26 @@ def test_refusal_is_read_to_a_limit(kind: str) -> None:
         with pytest.raises(UpstreamError) as caught:
             await primed(relay(opened(kind, given, 500, "text/plain")))
         assert len(caught.value.body) == 65536
+
+    run(view())
+
+
+@KINDS
+@pytest.mark.parametrize("lasts", [5.0, 0.0])
+def test_refusal_whose_body_breaks_off_or_drips_is_one(
+    kind: str, lasts: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The status is told, with what has come; half an object of JSON is not passed on as a whole."""
+    monkeypatch.setattr(_relay, "BODY_SECONDS", lasts)
+    more = httpx.ReadTimeout("slow") if lasts else b'ended": 1}'
+    given = Body(b'{"ends":', more)
+
+    async def view() -> None:
+        with pytest.raises(UpstreamError) as caught:
+            await primed(relay(opened(kind, given, 503, "application/json")))
+        assert caught.value.body == b'{"ends":'
+        assert caught.value.answer == (503, "text/plain; charset=utf-8", b"upstream answered 503")
+        await until(lambda: bool(given.closed))
 
     run(view())
 
