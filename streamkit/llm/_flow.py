@@ -98,7 +98,10 @@ def told(error: Exception, choose: Callable[[Exception], Any] | None) -> Any:
     if choose is None:
         return None
     try:
-        return choose(error)
+        chosen = choose(error)
+        if isinstance(chosen, str):
+            text_bytes(chosen)  # such as the name of a file may have what UTF-8 has not
+        return chosen
     except Exception:
         logger.exception("%r failed on an error; the client gets the general words", choose)
         return None
@@ -147,8 +150,8 @@ class _Flow:
         if isinstance(error, EncodeError) and error.index is None:
             error.index = self._count
         # A stream that is cut must not look whole, and whoever cuts it does not ask for more to be sent.
-        told = [] if isinstance(error, StreamCutError) else [_encoded(value) for value in self._protocol.failed(error)]
-        self._error = InBandError(error, told) if told else error
+        last = [] if isinstance(error, StreamCutError) else [_encoded(value) for value in self._protocol.failed(error)]
+        self._error = InBandError(error, last) if last else error
 
     def _give(self, values: Iterable[object]) -> None:
         for value in values:

@@ -262,8 +262,9 @@ class TestFailure:
             (lambda error: f"No: {error}", "No: secret"),
             (lambda _: None, GENERAL),
             (lambda _: 1 / 0, GENERAL),
+            (lambda _: "\udce4.txt", GENERAL),
         ],
-        ids=["general", "chosen", "no text", "fails itself"],
+        ids=["general", "chosen", "no text", "fails itself", "not UTF-8"],
     )
     def test_client_is_told(self, error: Any, told: str) -> None:
         """In an error part and what the app says, or in general words; the text is left open, as it is not whole."""
