@@ -14,7 +14,7 @@ from uuid import uuid4
 from streamkit._engine.bodies import discard
 from streamkit._engine.stream import Stream
 from streamkit.channels._channels import Channels, refuse_loop
-from streamkit.channels._entry import read_payload, write_payload
+from streamkit.channels._entry import Entry, read_payload, write_payload
 from streamkit.channels._position import MAX_NAME, check_channel
 from streamkit.llm._flow import run
 from streamkit.llm._ui_machine import UIMessage
@@ -78,8 +78,7 @@ class Chats:
 
     async def _start(self, key: str, channel: str, source: Source) -> None:
         if await self.streams.start(key, source):
-            before = await self._channels.call(lambda: self._follow(channel, key))
-            if before is not None:
+            for before in await self._channels.call(lambda: self._follow(channel, key)):
                 await self.streams.cancel(before)
 
     def start_sync(self, chat_id: str, parts: object, *, message_id: str | None = None) -> AsyncGenerator[Event, None]:
@@ -87,8 +86,7 @@ class Chats:
         refuse_loop("start_sync", "start(…)")
         key, channel, source = self._prepared(chat_id, parts, message_id)
         if self.streams.start_sync(key, source):
-            before = self._follow(channel, key)
-            if before is not None:
+            for before in self._follow(channel, key):
                 self.streams.cancel_sync(before)
         return self._answer(key)
 
@@ -153,18 +151,30 @@ class Chats:
     def _answer(self, key: str, after: str | None = None) -> AsyncGenerator[Event, None]:
         return attach(self.streams, key, after, cursor=self._cursor)
 
-    def _follow(self, channel: str, key: str) -> str | None:
-        """Make an answer the last of its chat; return which was it before."""
-        before = self._last(channel)
-        self.streams.log.append(channel, write_payload(key, None))
-        return before
+    def _follow(self, channel: str, key: str) -> list[str]:
+        """Make an answer the last of its chat; return those whose place it takes.
+
+        They are more than one where a process beside this one has started an answer since the chat was looked at.
+        """
+        log, before = self.streams.log, self._last_entry(channel)
+        own = log.append(channel, write_payload(key, None)).position
+        since = log.page(channel, None if before is None else before.position).entries
+        return [_key(entry) for entry in (before, *since) if entry is not None and entry.position < own]
 
     def _last(self, channel: str) -> str | None:
+        entry = self._last_entry(channel)
+        return None if entry is None else _key(entry)
+
+    def _last_entry(self, channel: str) -> Entry | None:
         log = self.streams.log
         if not log.exists(channel):  # looked at otherwise, it would be made
             return None
         last = log.last(channel)
-        return None if last is None or last.payload is None else str(read_payload(last.payload, "").data)
+        return None if last is None or last.payload is None else last
+
+
+def _key(entry: Entry) -> str:
+    return str(read_payload(entry.payload or b"", "").data)
 
 
 def channel_of(chat_id: object) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from streamkit import EventStream
 from streamkit.channels import Detached, MemoryLog, SQLiteLog
+from streamkit.channels._entry import write_payload
 from streamkit.llm import ui_messages
 from streamkit.llm._ui_resume import FORGOTTEN, GAP
 from tests.channels.streams import Fed, Pair, clocked, until
@@ -266,6 +267,28 @@ class TestChats:
             before = await chats.start("c", fed.items())
             await all_of(await chats.start("c", ["a"]))
             assert (await all_of(before))[-2:] == [{"type": "abort"}, DONE]
+            await until(fed.closed.is_set)
+
+        asyncio.run(main())
+
+    def test_answer_that_another_process_starts_meanwhile_is_stopped_too(self) -> None:
+        """Between the look at the chat and the entry in it, as where a page sends its request to two workers."""
+
+        class Log(MemoryLog):
+            is_alone = True
+
+            def append(self, channel: str, payload: bytes, **options: Any) -> Any:
+                if channel == "chat:c" and self.is_alone:
+                    self.is_alone = False
+                    super().append(channel, write_payload("meanwhile", None))
+                return super().append(channel, payload, **options)
+
+        async def main() -> None:
+            streams, fed = Detached(Log()), Fed()
+            await streams.start("meanwhile", ui_messages.stream(fed.items(), message_id="meanwhile"))
+            meanwhile = asyncio.create_task(all_of(ui_messages.attach(streams, "meanwhile")))
+            await all_of(await ui_messages.Chats(streams).start("c", ["a"]))
+            assert (await asyncio.wait_for(meanwhile, 10))[-2:] == [{"type": "abort"}, DONE]
             await until(fed.closed.is_set)
 
         asyncio.run(main())
