@@ -93,6 +93,12 @@ def general(error: Exception) -> str:
     return "The answer could not be completed."
 
 
+def check_error(choose: object) -> None:
+    """Raise TypeError unless an app's `error`, see `told`, can be called."""
+    if choose is not None and not callable(choose):
+        raise TypeError(f"error must be a function of an exception, not {choose!r:.200}")
+
+
 def told(error: Exception, choose: Callable[[Exception], Any] | None) -> Any:
     """Return what the app's `choose` has its client told of an error; None for the protocol's general words."""
     if choose is None:

@@ -16,7 +16,7 @@ from streamkit._engine.stream import Stream
 from streamkit.channels._channels import Channels, refuse_loop
 from streamkit.channels._entry import Entry, read_payload, write_payload
 from streamkit.channels._position import MAX_NAME, check_channel
-from streamkit.llm._flow import run
+from streamkit.llm._flow import check_error, run
 from streamkit.llm._ui_machine import UIMessage
 from streamkit.llm._ui_resume import attach
 from streamkit.sse import Event
@@ -45,11 +45,15 @@ class Chats:
         streams: What runs the answers. Their keys are the ids of the messages.
         cursor: Send cursors, as `attach` does, for clients with `resumeStreamIsReplay: false`.
         error: As in `stream`.
+
+    Raises:
+        TypeError: `error` is no function.
     """
 
     def __init__(
         self, streams: Detached, *, cursor: bool = False, error: Callable[[Exception], str] | None = None
     ) -> None:
+        check_error(error)
         self.streams = streams
         self._channels = Channels(streams.log)
         self._cursor = cursor
@@ -68,7 +72,7 @@ class Chats:
 
         Raises:
             ValueError: The chat's id or the message's cannot be used.
-            TypeError: `parts` cannot be streamed.
+            TypeError: `parts` cannot be streamed, or an id is no text.
             LogUnavailableError: The log did not answer within its timeout; the answer may run, and nobody finds it.
         """
         key, channel, source = self._prepared(chat_id, parts, message_id)
@@ -128,6 +132,13 @@ class Chats:
         """End the last answer of a chat for all its readers, who get an `abort` part; return whether it was running.
 
         `useChat`'s own `stop()` only closes its connection.
+
+        Args:
+            chat_id: From the path of the request.
+
+        Raises:
+            ValueError: The chat's id cannot be used.
+            LogUnavailableError: The log did not answer within its timeout.
         """
         channel = channel_of(chat_id)
         key = await self._channels.call(lambda: self._last(channel))

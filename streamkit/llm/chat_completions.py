@@ -21,7 +21,7 @@ from streamkit._engine.register import logger
 from streamkit._engine.source import Source
 from streamkit._json import as_text, dumps
 from streamkit.errors import EncodeError
-from streamkit.llm._flow import DONE, Protocol, general, run, told
+from streamkit.llm._flow import DONE, Protocol, check_error, general, run, told
 from streamkit.llm._upstream import UpstreamError
 from streamkit.sse import Event
 
@@ -73,8 +73,7 @@ def stream(
     """
     if not isinstance(model, str):
         raise TypeError(f"model must be the name that clients are shown, a str, not {model!r:.200}")
-    if error is not None and not callable(error):
-        raise TypeError(f"error must be a function of an exception, not {error!r:.200}")
+    check_error(error)
     head = {
         "id": f"chatcmpl-{uuid4().hex}" if id is None else id,
         "object": "chat.completion.chunk",

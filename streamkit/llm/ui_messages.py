@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from streamkit.llm._flow import run
+from streamkit.llm._flow import check_error, run
 from streamkit.llm._ui_chats import Chats
 from streamkit.llm._ui_machine import PlainText, UIMessage
 from streamkit.llm._ui_resume import attach
@@ -50,13 +50,15 @@ def stream(parts: object, *, message_id: str | None = None, error: Callable[[Exc
             returns no text, a general sentence. The exception is logged.
 
     Raises:
-        TypeError: `parts` cannot be streamed.
+        TypeError: `parts` cannot be streamed, or an option is of the wrong kind.
 
     A part that the client would fail on, of unknown type, without a field, or out of order, fails the stream with an
     EncodeError that names it and its index. `useChat` has a failure as its `error`: the text comes as an `error` part,
     then `[DONE]`.
     """
-    _check(message_id, error)
+    if message_id is not None and not (isinstance(message_id, str) and message_id):
+        raise TypeError(f"message_id must be a str that is not empty, or None; not {message_id!r:.80}")
+    check_error(error)
     return run(UIMessage(message_id, error), parts)
 
 
@@ -66,16 +68,10 @@ def text_stream(parts: object) -> Source:
     Strings and the deltas of `text-delta` parts are sent; other parts are checked and left out. There is no form for an
     error and no mark of the end, so a source that fails cuts the connection.
 
+    Args:
+        parts: As for `stream`.
+
     Raises:
         TypeError: `parts` cannot be streamed.
     """
     return run(PlainText(), parts)
-
-
-def _check(message_id: object, error: object) -> None:
-    if message_id is not None and not (isinstance(message_id, str) and message_id):
-        raise TypeError(
-            f"ui_messages.stream: message_id must be a str that is not empty, or None; not {message_id!r:.80}"
-        )
-    if error is not None and not callable(error):
-        raise TypeError(f"ui_messages.stream: error must be a function of an exception, not {error!r:.80}")

@@ -388,6 +388,11 @@ class TestChats:
 
         asyncio.run(main())
 
+    def test_error_must_be_a_function(self) -> None:
+        """It is said when the chats are made, not when an answer fails."""
+        with pytest.raises(TypeError, match=r"error must be a function of an exception, not 'x'"):
+            ui_messages.Chats(Detached(MemoryLog()), error="x")  # type: ignore[arg-type]
+
     def test_asking_for_a_chat_leaves_no_trace(self) -> None:
         """Or anybody could fill the log."""
         log = MemoryLog()
