@@ -30,6 +30,7 @@ server's side and takes what is ready. Everything in this package is private: th
     twoway       the drain of a host that iterates by `for` or by `async for`, as its server demands
     transport    the connection under a server's callables, to end that of a client that does not read
     serve        the drain that speaks ASGI itself
+    respond      the stream as the answer to one ASGI request, or what is said where there is none
     boundary     where a stream that others have encoded stands: between two frames, or inside one
     foreign      the middleware around an app that makes its streams without streamkit
     asgi_headers headers in bytes, as ASGI has them

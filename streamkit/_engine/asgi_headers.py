@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from streamkit.headers import DEFAULTS, foreign_headers
+from streamkit._headers import DEFAULTS, foreign_headers
 
 _DEFAULTS = [(name.lower(), value) for name, value in DEFAULTS]
 

@@ -104,7 +104,7 @@ def refused(options: StreamOptions, environ: WSGIEnvironment, *, under_asgi: boo
         environ: Of the request.
         under_asgi: Whether the body is going to be read by `async for`.
     """
-    return options.negotiate(environ.get("HTTP_ACCEPT")) or crowded_out(options.stream, environ, under_asgi)
+    return options._negotiate(environ.get("HTTP_ACCEPT")) or crowded_out(options._stream, environ, under_asgi)
 
 
 def crowded_out(stream: Stream, environ: WSGIEnvironment, under_asgi: bool = False) -> Answer | None:

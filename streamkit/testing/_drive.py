@@ -62,7 +62,7 @@ class Drive:
     def start(self) -> None:
         """Call the app."""
         if isinstance(self.request.app, StreamOptions):  # a response that was built before
-            stream = self.request.app.stream
+            stream = self.request.app._stream
             stream.clock = stream.life.clock = self._time_of(stream.life)
         if isinstance(self.clock.base, FollowingClock):
             self.clock.base.followed.add(self)

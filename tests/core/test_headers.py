@@ -8,7 +8,7 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
 from streamkit import NDJSON, EventStream
-from streamkit.headers import last_event_id_of, response_headers
+from streamkit._headers import last_event_id_of, response_headers
 
 DEFAULTS = [
     ("Content-Type", "text/event-stream"),

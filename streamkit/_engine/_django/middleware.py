@@ -27,7 +27,7 @@ from streamkit._engine.response import Answer, class_option
 from streamkit._engine.source import close_async, close_sync
 from streamkit._engine.twoway import TwoWayBody
 from streamkit._engine.wsgi_body import crowded_out
-from streamkit.headers import foreign_headers
+from streamkit._headers import foreign_headers
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -89,7 +89,7 @@ class StreamingMiddleware:
         if isinstance(response, TwoWayResponse):  # of streamkit, or of a middleware like this one
             step_aside(getattr(request, "scope", None))  # a response that was not given its request could not
             if request.method == "HEAD":
-                response.replace_content([])
+                response._replace_content([])
         elif isinstance(response, StreamingHttpResponse) and not _is_file(response):
             step_aside(getattr(request, "scope", None))
             self._serve(request, self._taken_over(request, response))
@@ -97,8 +97,8 @@ class StreamingMiddleware:
 
     def _serve(self, request: HttpRequest, response: TwoWayResponse) -> None:
         if request.method == "HEAD":
-            response.replace_content([])
-        elif (answer := crowded_out(response.stream, request.META, response.is_async)) is not None:
+            response._replace_content([])
+        elif (answer := crowded_out(response._stream, request.META, response.is_async)) is not None:
             _refuse(response, answer)
 
     def _taken_over(self, request: HttpRequest, response: Any) -> TwoWayResponse:
@@ -113,7 +113,7 @@ class StreamingMiddleware:
         response.headers = QuietHeaders(dict(foreign_headers(response.headers.items())))
         response.__class__ = _served(kind)
         response.is_async = under_asgi
-        response.stream, response._body = stream, TwoWayBody(stream, request.META)
+        response._stream, response._body = stream, TwoWayBody(stream, request.META)
         return cast(TwoWayResponse, response)
 
 
@@ -126,7 +126,7 @@ def _refuse(response: Any, answer: Answer) -> None:
     response.headers.pop("Content-Encoding", None)
     for name, value in answer.headers:
         response.headers[name] = value
-    response.replace_content([answer.body])
+    response._replace_content([answer.body])
 
 
 @cache
