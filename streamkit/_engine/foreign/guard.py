@@ -52,7 +52,7 @@ class HeldHeads:
 
     def _look(self, loop: asyncio.AbstractEventLoop, guards: list[Guard]) -> None:
         if guards is self._guards:
-            self._loop = None
+            self._loop, self._guards = None, []
         for guard in guards:
             if guard.waits_for_body:  # since when, nobody knows; from now on it is for as long
                 self._clock.call_later(loop, HEAD_GRACE, guard.wait_no_longer)
