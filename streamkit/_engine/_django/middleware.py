@@ -110,7 +110,7 @@ class StreamingMiddleware:
         fillers = under_asgi or response.is_async or self._promises.keepalive_asked
         stream = self._promises.stream(content, format, fillers=fillers)  # type: ignore[arg-type]
         stream.around = DjangoSurroundings()
-        response.headers = QuietHeaders(dict(foreign_headers(response.headers.items())))
+        response.headers = QuietHeaders(dict(foreign_headers(response.headers.items(), format)))
         response.__class__ = _served(kind)
         response.is_async = under_asgi
         response._stream, response._body = stream, TwoWayBody(stream, request.META)

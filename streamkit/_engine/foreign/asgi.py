@@ -29,7 +29,7 @@ class StreamingMiddleware:
     `application/json-seq`, or any without Content-Length whose body comes in pieces. It gets
 
     - the headers `Cache-Control: no-cache, no-transform` and `X-Accel-Buffering: no`, where the app has not set them,
-      and none that belong to the server;
+      `no-transform` in an event stream where it has, and none that belong to the server;
     - a keepalive when it was silent for long, between two events only;
     - an end when its client has left, also where the app does not ask: the app sees `http.disconnect`, and what it
       sends raises OSError a second later; when its client takes nothing for `send_timeout`; at its `max_age`; and when

@@ -172,7 +172,7 @@ class Guard:
         ending.begin(partial(ending.wait, LEFT_GRACE))
 
     async def _begin(self, head: Message, format: ForeignBytes, *, empty: bool, sender: Task | None = None) -> None:
-        head = {**head, "headers": raw_foreign_headers(head.get("headers", ()))}
+        head = {**head, "headers": raw_foreign_headers(head.get("headers", ()), format)}
         method, accept = self._scope.get("method", "GET"), accepted(self._scope)
         if method == "HEAD":
             await self._answer(sender, [head, body_of(b"", more=False)])

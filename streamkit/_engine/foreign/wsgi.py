@@ -88,7 +88,7 @@ class StreamingMiddleware:
             head.send()
             return body if begun is None else begun
         status, headers, exc_info = head.said
-        head.said = status, foreign_headers(headers), exc_info
+        head.said = status, foreign_headers(headers, format), exc_info
         content = AppBody(body, begun)
         if head.alone:
             head.send()
