@@ -11,9 +11,9 @@ server's side and takes what is ready. Everything in this package is private: th
     life         whose a stream is, what it has sent, why it ends
     alarm        the one call that a life has to come
     register     all that are open in this process
-    limit        how many there may be
+    limit        how many there may be, and how many threads of sync sources
     signals      hearing of a shutdown
-    threads      locks, parking and the cap on pump threads, safe under gevent
+    threads      locks and parking, safe under gevent
     handoff      the bounded buffer between two sides, each a thread or an event loop
     async_pump   async sources: one task
     outlet       what an async pump has encoded, and the one send in flight

@@ -136,7 +136,7 @@ def test_full_thread_cap_refuses_at_once(
     interface: Interface, accept: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no thread left a browser's EventSource is told when to come back, anyone else gets 503."""
-    monkeypatch.setattr("streamkit._engine.threads.CAP.limit", 0)
+    monkeypatch.setattr("streamkit._engine.limit.CAP.total", 0)
     with serving(interface, lambda request: EventStreamResponse(numbers(), request=request)) as host:
         stream = host.open("/", headers={"Accept": accept})
         body = stream.read_to_end()
@@ -152,7 +152,7 @@ def test_last_thread_lost_after_the_head_ends_the_stream(
 
     def view(request: Any) -> Any:
         response = EventStreamResponse(numbers(), request=request)
-        monkeypatch.setattr("streamkit._engine.threads.CAP.limit", 0)
+        monkeypatch.setattr("streamkit._engine.limit.CAP.total", 0)
         return response
 
     with serving("wsgi", view) as host:
@@ -164,7 +164,7 @@ def test_last_thread_lost_after_the_head_ends_the_stream(
 
 def test_full_thread_cap_without_request_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is known of a client whose request was not given, so it gets the answer that all understand."""
-    monkeypatch.setattr("streamkit._engine.threads.CAP.limit", 0)
+    monkeypatch.setattr("streamkit._engine.limit.CAP.total", 0)
 
     async def view(_: Any) -> Any:
         return EventStreamResponse(numbers())
