@@ -47,10 +47,13 @@ def response_headers(
         vary_accept: The format was chosen by Accept, so caches must be told; added to a Vary of the user.
 
     Raises:
+        TypeError: A name or value is no str.
         ValueError: A name or value holds a line break or NUL, which would forge a header.
     """
     given: dict[str, list[tuple[str, str]]] = {}
     for name, value in user.items() if isinstance(user, Mapping) else user or ():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"a header's name and value must be str; got {name!r}: {value!r:.200}")
         if _breaks(name + value):
             raise ValueError(f"header {name!r} must not hold a line break or NUL; got {value!r}")
         given.setdefault(name.lower(), []).append((name.title() if name.islower() else name, value))

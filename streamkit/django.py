@@ -18,7 +18,7 @@ from streamkit._engine._django.middleware import StreamingMiddleware
 from streamkit._engine._django.response import QuietHeaders, TwoWayResponse
 from streamkit._engine.foreign.mark import step_aside
 from streamkit._engine.prime import Content, Primed, prime
-from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions
+from streamkit._engine.response import Answer, HeaderList, Headers, Negotiated, Options, StreamOptions
 from streamkit._engine.source import Source
 from streamkit._engine.threads import running_loop
 from streamkit._engine.twoway import TwoWayBody
@@ -85,10 +85,18 @@ class _Response(StreamOptions, TwoWayResponse):
         self._body = TwoWayBody(self._stream, environ)
         instead = refused(self, environ, under_asgi=self.is_async)
         answer = instead or Answer(status or 200, self._stream_headers(headers), b"")
-        super().__init__(self._body, status=answer.status, reason=reason, headers=dict(answer.headers))
+        super().__init__(self._body, status=answer.status, reason=reason, headers=_once(answer.headers))
         self.headers: QuietHeaders = QuietHeaders(self.headers)
         if instead is not None or environ.get("REQUEST_METHOD") == "HEAD":
             self._replace_content([answer.body])
+
+
+def _once(headers: HeaderList) -> dict[str, str]:
+    """Return headers as Django takes them."""
+    names = [name.lower() for name, _ in headers]
+    if twice := [name for name, _ in headers if names.count(name.lower()) > 1]:
+        raise ValueError(f"Django keeps one header of a name, not {twice}: join the values, and use set_cookie()")
+    return dict(headers)
 
 
 class EventStreamResponse(_Response):

@@ -116,7 +116,7 @@ class EventStreamResponse(_Response):
         formats: What a `NegotiatedResponse` offers, in order of preference; `format` is then not asked.
 
     Raises:
-        TypeError: The content cannot be streamed, or an option is of the wrong kind.
+        TypeError: The content cannot be streamed, or an option or a header is of the wrong kind.
         ValueError: A header holds a line break, or the policy asks for something that the format cannot do.
         EncodeError: `end` cannot be written in this format.
     """

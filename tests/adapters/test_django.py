@@ -71,6 +71,13 @@ def test_status_reason_headers_and_cookies_are_django_s() -> None:
     response.close()
 
 
+@pytest.mark.parametrize("name", ["Set-Cookie", "link"])
+def test_header_that_django_would_drop_is_refused(name: str) -> None:
+    """It keeps one of a name, so the first of two cookies would be lost without a word."""
+    with pytest.raises(ValueError, match=f"(?i)one header of a name.*{name}.*set_cookie"):
+        EventStreamResponse(numbers(), headers=[(name, "a=1"), (name.title(), "b=2")])
+
+
 def test_forgotten_await_fails_in_the_view() -> None:
     """A coroutine for content is a TypeError where it was passed."""
 

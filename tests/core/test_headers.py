@@ -92,6 +92,13 @@ def test_line_break_in_a_header_is_refused(name: str, value: str) -> None:
         response_headers(EventStream(), {name: value})
 
 
+@pytest.mark.parametrize(("name", "value"), [("X-Left", 5), ("X-Left", None), ("X-Left", b"5"), (b"X-Left", "5")])
+def test_header_that_is_no_text_is_named(name: Any, value: Any) -> None:
+    """A number, say, is shown with its name, in the view."""
+    with pytest.raises(TypeError, match=f"header's name and value must be str; got {name!r}: {value!r}"):
+        response_headers(EventStream(), {name: value})
+
+
 @pytest.mark.parametrize(
     ("header", "query", "expected"),
     [
