@@ -7,34 +7,36 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
+from contextlib import AbstractContextManager
 
-from streamkit._engine.threads import running_loop, start_native_thread, under_gevent
+from streamkit._engine.threads import new_lock, running_loop, start_native_thread, under_gevent
 
 # Of the process that made them, whose id is the key: a fork copies a loop but not its thread, and a lock with whoever
 # held it. What was copied is kept and never touched: thrown away, a loop would complain that nobody closed it.
-_locks: dict[int, threading.Lock] = {}
+_locks: dict[int, AbstractContextManager[object]] = {}
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
 
 
 def background_loop() -> asyncio.AbstractEventLoop:
     """Return the running loop of this process, starting it when it is the first to be asked for."""
     pid = os.getpid()
-    with _locks.setdefault(pid, threading.Lock()):
+    with _locks.setdefault(pid, new_lock()):
         if pid not in _loops:
-            _loops[pid] = _start()
+            _loops[pid] = loop = _new_loop()  # there before its thread: a finalizer may ask while that starts
+            try:
+                start_native_thread(loop.run_forever, "streamkit-loop")
+            except BaseException:
+                _loops.pop(pid).close()
+                raise
         return _loops[pid]
 
 
-def _start() -> asyncio.AbstractEventLoop:
-    if under_gevent():
-        from streamkit._engine._gevent import new_native_loop
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if not under_gevent():
+        return asyncio.new_event_loop()
+    from streamkit._engine._gevent import new_native_loop
 
-        loop = new_native_loop()
-    else:
-        loop = asyncio.new_event_loop()
-    start_native_thread(loop.run_forever, "streamkit-loop")
-    return loop
+    return new_native_loop()
 
 
 def on_background_loop() -> bool:

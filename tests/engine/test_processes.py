@@ -2,15 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import trio
 
 from streamkit import asgi
+from streamkit._engine import background
 from streamkit._engine.background import background_loop
-from streamkit._engine.threads import running_loop
-from tests.engine.drive import Client, WSGIClient, run, scope, stream
+from streamkit._engine.threads import running_loop, start_native_thread
+from tests.engine.drive import LIMIT, Client, WSGIClient, run, scope, stream
 from tests.engine.interpreter import python
 
 
@@ -185,6 +187,51 @@ def test_source_of_another_loop_streams_under_a_running_loop() -> None:
 
     assert run(view()) == b"data: a\n\n"
     assert seen == [background_loop()]
+
+
+@pytest.fixture
+def no_loop_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process be one that has no background loop; end the one that is made."""
+    loops: dict[int, asyncio.AbstractEventLoop] = {}
+    monkeypatch.setattr(background, "_locks", {})
+    monkeypatch.setattr(background, "_loops", loops)
+    yield
+    for loop in loops.values():
+        loop.call_soon_threadsafe(loop.stop)
+        until = time.monotonic() + LIMIT
+        while loop.is_running():
+            assert time.monotonic() < until
+            time.sleep(0.001)
+        loop.close()
+
+
+@pytest.mark.usefixtures("no_loop_yet")
+def test_finalizer_may_ask_for_the_loop_while_its_thread_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector may run in that line, and close a stream whose source needs the loop."""
+    asked: list[object] = []
+
+    def start(run: Callable[[], object], name: str) -> None:
+        asked.append(background_loop())
+        start_native_thread(run, name)
+
+    monkeypatch.setattr(background, "start_native_thread", start)
+    loop = background_loop()
+    assert asked == [loop]
+    assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "runs"), loop).result(LIMIT) == "runs"
+
+
+@pytest.mark.usefixtures("no_loop_yet")
+def test_loop_whose_thread_cannot_be_had_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first stream fails; the next one finds no loop that nobody runs."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(background, "start_native_thread", refuse)
+        with pytest.raises(RuntimeError, match="start new thread"):
+            background_loop()
+    assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "runs"), background_loop()).result(LIMIT) == "runs"
 
 
 def test_no_loop_is_seen_where_none_runs() -> None:
