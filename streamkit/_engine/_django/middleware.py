@@ -7,6 +7,7 @@ the engine, and by either handler. It may stand anywhere in MIDDLEWARE.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from functools import cache
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, cast
@@ -160,9 +161,10 @@ class _SyncContent(_Content):
         return iter(self._chunks)
 
     def close(self) -> None:
-        for closer in self._closers:
-            closer()
-        close_sync(self._inner, self._inner)
+        with ExitStack() as stack:  # one that fails keeps no other from its turn
+            stack.callback(close_sync, self._inner, self._inner)
+            for closer in reversed(self._closers):
+                stack.callback(closer)
 
 
 class _AsyncContent(_Content):
@@ -170,7 +172,12 @@ class _AsyncContent(_Content):
         return aiter(self._chunks)
 
     async def aclose(self) -> None:
-        for closer in self._closers:
-            if isawaitable(result := closer()):
-                await result
-        await close_async(self._inner, self._inner)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(close_async, self._inner, self._inner)
+            for closer in reversed(self._closers):
+                stack.push_async_callback(_called, closer)
+
+
+async def _called(closer: Callable[[], object]) -> None:
+    if isawaitable(result := closer()):
+        await result
