@@ -20,6 +20,7 @@ from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.response import refusal, status_line
+from streamkit._engine.source import close_sync
 from streamkit._engine.stream import Stream
 from streamkit._engine.wsgi_body import PASSAGE, Passage, wsgi_body
 from streamkit._headers import foreign_headers
@@ -183,9 +184,7 @@ class AppBody:
 
     def close(self) -> None:
         """End the app's request."""
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
+        close_sync(self._body, self._body)
 
 
 class _Late:
@@ -220,9 +219,7 @@ class _Late:
 
     def close(self) -> None:
         """End the app's request; by what was made of its body, where that is not the body itself."""
-        close = getattr(self._answer, "close", None)
-        if close is not None:
-            close()
+        close_sync(self._answer, self._answer)
 
 
 def _format_of(head: _Head, body: Iterable[bytes]) -> ForeignBytes | None:
