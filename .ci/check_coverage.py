@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-PURE = {"errors", "_format", "sse", "ndjson", "jsonseq", "text", "decode", "headers", "negotiation", "_json"}
+PURE = {"errors", "_format", "sse", "ndjson", "jsonseq", "text", "decode", "_headers", "_negotiation", "_json"}
 REST_PERCENT = 95.0
 
 

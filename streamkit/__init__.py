@@ -18,11 +18,10 @@ library alone, and not asyncio. The rest is in modules of its own, which you imp
 """
 
 from streamkit._engine.life import StreamStats
-from streamkit._engine.limit import StreamLimit
+from streamkit._engine.limit import StreamLimit, set_max_threads
 from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.register import Stats, close_streams, drain, stats
 from streamkit._engine.signals import drain_on_signals
-from streamkit._engine.threads import set_max_threads
 from streamkit._format import Format
 from streamkit.decode import EventDecoder, JSONSeqDecoder, NDJSONDecoder
 from streamkit.errors import (

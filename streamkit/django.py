@@ -18,12 +18,12 @@ from streamkit._engine._django.middleware import StreamingMiddleware
 from streamkit._engine._django.response import QuietHeaders, TwoWayResponse
 from streamkit._engine.foreign.mark import step_aside
 from streamkit._engine.prime import Content, Primed, prime
-from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions
+from streamkit._engine.response import Answer, HeaderList, Headers, Negotiated, Options, StreamOptions
 from streamkit._engine.source import Source
 from streamkit._engine.threads import running_loop
 from streamkit._engine.twoway import TwoWayBody
 from streamkit._engine.wsgi_body import refused
-from streamkit.headers import last_event_id_of
+from streamkit._headers import last_event_id_of
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -74,21 +74,29 @@ class _Response(StreamOptions, TwoWayResponse):
         reason: str | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.prepare(content, status=status, **options)
+        self._prepare(content, status=status, **options)
         if self.formats and request is None:
             raise TypeError(f"{type(self).__name__} chooses its format by the request: give it request=request")
         environ = getattr(request, "META", {})
-        self.stream.around = DjangoSurroundings()
+        self._stream.around = DjangoSurroundings()
         # Django REST framework's request is no HttpRequest, but has the attributes of the one inside.
         step_aside(getattr(request, "scope", None))
-        self.is_async: bool = handler_is_async(self.stream.source) if request is None else hasattr(request, "scope")
-        self._body = TwoWayBody(self.stream, environ)
+        self.is_async: bool = handler_is_async(self._stream.source) if request is None else hasattr(request, "scope")
+        self._body = TwoWayBody(self._stream, environ)
         instead = refused(self, environ, under_asgi=self.is_async)
-        answer = instead or Answer(status or 200, self.stream_headers(headers), b"")
-        super().__init__(self._body, status=answer.status, reason=reason, headers=dict(answer.headers))
+        answer = instead or Answer(status or 200, self._stream_headers(headers), b"")
+        super().__init__(self._body, status=answer.status, reason=reason, headers=_once(answer.headers))
         self.headers: QuietHeaders = QuietHeaders(self.headers)
         if instead is not None or environ.get("REQUEST_METHOD") == "HEAD":
-            self.replace_content([answer.body])
+            self._replace_content([answer.body])
+
+
+def _once(headers: HeaderList) -> dict[str, str]:
+    """Return headers as Django takes them."""
+    names = [name.lower() for name, _ in headers]
+    if twice := [name for name, _ in headers if names.count(name.lower()) > 1]:
+        raise ValueError(f"Django keeps one header of a name, not {twice}: join the values, and use set_cookie()")
+    return dict(headers)
 
 
 class EventStreamResponse(_Response):

@@ -74,8 +74,8 @@ Both ways to send it, header and query parameter, are in the OpenAPI description
 class _Endpoint(StreamOptions):
     """Streams the generator of an endpoint itself, not FastAPI's wrapper around it."""
 
-    def prepare(self, content: object, **given: object) -> None:
-        super().prepare(_behind_wrapper(content), **given)
+    def _prepare(self, content: object, **given: object) -> None:
+        super()._prepare(_behind_wrapper(content), **given)
 
 
 def _behind_wrapper(content: object) -> object:

@@ -23,10 +23,9 @@ from streamkit._engine._flask import FlaskSurroundings
 from streamkit._engine.foreign.wsgi import StreamingMiddleware
 from streamkit._engine.prime import Content, Primed, prime
 from streamkit._engine.response import Negotiated, Options, StreamOptions
-from streamkit._engine.stream import Stream
 from streamkit._engine.twoway import TwoWayBody
 from streamkit._engine.wsgi_body import leave_alone, refused
-from streamkit.headers import SERVERS_OWN, last_event_id_of
+from streamkit._headers import SERVERS_OWN, last_event_id_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -60,8 +59,6 @@ def primed(source: AsyncIterable[object] | Iterable[object], timeout: float = 5.
 class _Response(StreamOptions, flask.Response):
     """A stream as Flask's own response: status, headers and cookies may change until the server is answered."""
 
-    stream: Stream  # type: ignore[assignment]  # werkzeug's is for writing into a body
-
     def __init__(
         self,
         content: Content,
@@ -71,27 +68,27 @@ class _Response(StreamOptions, flask.Response):
         request: flask.Request | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.prepare(content, status=status, **options)
-        self.stream.around = FlaskSurroundings()
+        self._prepare(content, status=status, **options)
+        self._stream.around = FlaskSurroundings()
         environ = (request or flask.request).environ if request or flask.has_request_context() else None
-        if answer := self.negotiate(environ.get("HTTP_ACCEPT") if environ else None):
+        if answer := self._negotiate(environ.get("HTTP_ACCEPT") if environ else None):
             status, headers = answer.status, answer.headers
-        ours = Headers(self.stream_headers(Headers(headers).to_wsgi_list()))
+        ours = Headers(self._stream_headers(Headers(headers).to_wsgi_list()))
         # Compressors would hold frames back, but not of what has an encoding; this one never reaches the wire.
         self._shielded = "Content-Encoding" not in ours
         ours.setdefault("Content-Encoding", "identity")
-        self._body = TwoWayBody(self.stream, environ)
+        self._body = TwoWayBody(self._stream, environ)
         flask.Response.__init__(self, self._body, status, ours)
         self.implicit_sequence_conversion = False  # whoever looks at `data` must not read a stream to its end
         self.call_on_close(self._body.close)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; a body that a hook has put in the place of the stream is sent instead."""
-        known, self._body.environ = self.stream.format.media_type, environ
+        known, self._body.environ = self._stream.format.media_type, environ
         leave_alone(environ)
         answer = refused(self, environ)
         if self.headers.get("Content-Type") == known:
-            self.headers["Content-Type"] = self.stream.format.media_type
+            self.headers["Content-Type"] = self._stream.format.media_type
         if answer is not None and not self.is_sequence:
             self.status_code = answer.status
             self.headers.update([(name, value) for name, value in answer.headers if name != "Vary"])

@@ -22,6 +22,7 @@ from streamkit import NDJSON, EventStream, Format, JSONSeq, TextStream, asgi
 from streamkit._engine.asgi_headers import accepted, header, raw_headers, text_headers
 from streamkit._engine.bodies import AsyncBody, Chunks, as_bytes
 from streamkit._engine.prime import Content, primed
+from streamkit._engine.respond import respond
 from streamkit._engine.response import Headers, Negotiated, Options, StreamOptions
 from streamkit._engine.stream import Stream
 from streamkit.asgi import StreamingMiddleware
@@ -78,14 +79,14 @@ class _Response(StreamOptions, StreamingResponse):
         request: HTTPConnection | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.prepare(content, status=status_code, **options)
+        self._prepare(content, status=status_code, **options)
         if request is not None:
-            self.negotiate(accepted(request.scope))
+            self._negotiate(accepted(request.scope))
         self.status_code = status_code
         self.background = background
-        self.media_type: str = media_type or self.stream.format.media_type
-        self.raw_headers: list[tuple[bytes, bytes]] = raw_headers(self.stream_headers(headers))
-        self._defaults = raw_headers(self.stream_headers())
+        self.media_type: str = media_type or self._stream.format.media_type
+        self.raw_headers: list[tuple[bytes, bytes]] = raw_headers(self._stream_headers(headers))
+        self._defaults = raw_headers(self._stream_headers())
         if media_type is not None:
             self.headers["content-type"] = media_type
         self._chunks: Chunks | None = None
@@ -94,25 +95,25 @@ class _Response(StreamOptions, StreamingResponse):
     def body_iterator(self) -> Chunks:
         """The bytes of the body, for code that reads or wraps them; what is set here is sent instead."""
         if (chunks := self._chunks) is None:
-            chunks = self.body_iterator = AsyncBody(self.stream)
+            chunks = self.body_iterator = AsyncBody(self._stream)
         return chunks
 
     @body_iterator.setter
     def body_iterator(self, chunks: Chunks) -> None:
         self._chunks, self._defaults = chunks, []  # the bytes have their format and headers
         self.formats: tuple[Format, ...] = ()
-        self.stream: Stream = self.stream.wrapped(as_bytes(chunks, self.charset))
+        self._stream: Stream = self._stream.wrapped(as_bytes(chunks, self.charset))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await asgi.respond(self, self.status_code, lambda: self._final_headers(scope), scope, receive, send)
+        await respond(self, self.status_code, lambda: self._final_headers(scope), scope, receive, send)
         if self.background is not None:
             await self.background()
 
     def _final_headers(self, scope: Scope) -> list[tuple[str, str]]:
         """Return the headers to send: those that were set since the response was built win over our defaults."""
         user = text_headers(pair for pair in self.raw_headers if pair not in self._defaults)
-        headers = self.stream_headers(user)
+        headers = self._stream_headers(user)
         sent = {name.lower(): value for name, value in headers}
         gzip = _GZIP_HOLDS and b"gzip" in (header(scope, b"accept-encoding") or b"")
         if gzip and "content-encoding" not in sent and not sent["content-type"].startswith("text/event-stream"):

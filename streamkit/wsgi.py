@@ -17,8 +17,8 @@ from streamkit._engine.foreign.wsgi import StreamingMiddleware
 from streamkit._engine.prime import Content, primed
 from streamkit._engine.response import Answer, Headers, Negotiated, Options, StreamOptions, refusal, status_line
 from streamkit._engine.wsgi_body import wsgi_body
+from streamkit._headers import last_event_id_of
 from streamkit.errors import TooManyStreamsError
-from streamkit.headers import last_event_id_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -59,28 +59,28 @@ class _Response(StreamOptions):
         request: WSGIEnvironment | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.prepare(content, status=status, **options)
+        self._prepare(content, status=status, **options)
         self.status: HTTPStatus = HTTPStatus(status)
         self.headers = headers
-        self.stream_headers(headers)  # a bad header fails here, in the view
+        self._stream_headers(headers)  # a bad header fails here, in the view
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         accept, method = environ.get("HTTP_ACCEPT"), environ.get("REQUEST_METHOD", "GET")
-        if (answer := self.negotiate(accept)) is not None:
+        if (answer := self._negotiate(accept)) is not None:
             return self._answer(answer, start_response)
         if method == "HEAD":
-            return self._answer(Answer(self.status, self.stream_headers(self.headers), b""), start_response)
+            return self._answer(Answer(self.status, self._stream_headers(self.headers), b""), start_response)
         try:
-            body = wsgi_body(self.stream, environ)
+            body = wsgi_body(self._stream, environ)
         except TooManyStreamsError as exc:
-            headers = self.stream_headers(self.headers)
-            return self._answer(refusal(self.stream.format, method, accept, exc.limit, headers), start_response)
-        start_response(status_line(self.status), self.stream_headers(self.headers))
+            headers = self._stream_headers(self.headers)
+            return self._answer(refusal(self._stream.format, method, accept, exc.limit, headers), start_response)
+        start_response(status_line(self.status), self._stream_headers(self.headers))
         return body
 
     def _answer(self, answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
-        self.discard()
+        self._discard()
         start_response(status_line(answer.status), answer.headers)
         return [answer.body] if answer.body else []
 
@@ -116,7 +116,7 @@ class EventStreamResponse(_Response):
         formats: What a `NegotiatedResponse` offers, in order of preference; `format` is then not asked.
 
     Raises:
-        TypeError: The content cannot be streamed, or an option is of the wrong kind.
+        TypeError: The content cannot be streamed, or an option or a header is of the wrong kind.
         ValueError: A header holds a line break, or the policy asks for something that the format cannot do.
         EncodeError: `end` cannot be written in this format.
     """

@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 
 import streamkit
 from streamkit import EventDecoder, StreamCutError
-from streamkit._engine.threads import CAP
+from streamkit._engine.limit import CAP
 from tests.adapters.wsgi_calls import Call
 from tests.engine.drive import WSGIClient
 from tests.engine.interpreter import python
@@ -194,9 +194,9 @@ def test_limits_page_refuses_ends_and_tells_the_browser_to_stop(monkeypatch: pyt
 
 def test_limits_page_sets_the_cap_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last block is one call."""
-    monkeypatch.setattr(CAP, "limit", CAP.limit)
+    monkeypatch.setattr(CAP, "total", CAP.total)
     run("import streamkit", blocks_of("limits.md")[1])
-    assert CAP.limit == 200
+    assert CAP.total == 200
 
 
 def _decoded(body: bytes) -> tuple[list[Any], int | None]:

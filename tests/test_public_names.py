@@ -15,6 +15,7 @@ import pytest
 
 import streamkit
 from streamkit import errors
+from streamkit._engine.response import OPTIONS
 
 ROOT = Path(__file__).parent.parent
 ADAPTERS = ["wsgi", "asgi", "flask", "django", "starlette", "fastapi"]
@@ -24,8 +25,11 @@ PUBLIC = ["", *ADAPTERS, *OPTIONAL, "rest_framework", "testing"]
 OF_ONE = {"fastapi": {"LastEventID"}}
 """What one adapter has beside the names of all: its framework injects the id into an endpoint."""
 
-UNDER = {"asgi": {"Scope", "respond"}}
-"""What an adapter has for one that stands upon it."""
+SPREAD = {"decode", "jsonseq", "ndjson", "pipe", "sse", "text"}
+"""Modules whose public names are those that `streamkit` itself has of them."""
+
+HOSTS = {"body_iterator", "async_capable", "sync_capable"}
+"""What a host asks of a response or a middleware, though no class of its own has it."""
 
 
 def module_of(name: str) -> ModuleType:
@@ -94,7 +98,44 @@ def test_every_public_name_is_there_and_has_a_docstring(name: str) -> None:
 def test_no_public_name_is_left_out(name: str) -> None:
     """What a public module defines without an underscore is listed."""
     module = module_of(name)
-    assert defined(module) - set(module.__all__) - UNDER.get(name, set()) <= set()
+    assert defined(module) <= set(module.__all__)
+
+
+def test_module_without_an_underscore_is_public() -> None:
+    """No other is importable by a name that looks like a promise."""
+    found = {path.stem for path in (ROOT / "streamkit").iterdir() if path.suffix == ".py" or path.is_dir()}
+    public = {name.partition(".")[0] for name in PUBLIC if name} | {"doctor", "errors"} | SPREAD
+    assert {name for name in found if not name.startswith("_")} == public
+
+
+def own(cls: type) -> set[str]:
+    """Return the names that completion offers on a class of ours and not on the host's class beneath it."""
+    host = next(base for base in cls.__mro__ if not base.__module__.startswith("streamkit."))
+    return {name for name in dir(cls) if not name.startswith("_")} - set(dir(host)) - HOSTS
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_response_offers_its_options_alone(name: str) -> None:
+    """Beside what its host's response has; how an adapter makes the stream is nobody's to call."""
+    module = module_of(name)
+    for public in module.__all__:
+        if public.endswith("Response"):
+            assert own(getattr(module, public)) == set(OPTIONS)
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_middleware_offers_its_options_alone(name: str) -> None:
+    """In Django, where they are attributes; elsewhere they are arguments, and there is nothing to call."""
+    assert own(module_of(name).StreamingMiddleware) == ({"policy", "limit", "on_close"} if name == "django" else set())
+
+
+@pytest.mark.parametrize("name", ["wsgi", "asgi"])
+def test_what_is_built_offers_no_more(name: str) -> None:
+    """An instance shows what the user gave."""
+    module = module_of(name)
+    public = [one for one in vars(module.EventStreamResponse(["a"])) if not one.startswith("_")]
+    assert sorted(public) == ["formats", "headers", "status"]
+    assert [one for one in vars(module.StreamingMiddleware(print)) if not one.startswith("_")] == []
 
 
 @pytest.mark.parametrize("name", ADAPTERS)

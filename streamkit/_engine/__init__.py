@@ -11,9 +11,9 @@ server's side and takes what is ready. Everything in this package is private: th
     life         whose a stream is, what it has sent, why it ends
     alarm        the one call that a life has to come
     register     all that are open in this process
-    limit        how many there may be
+    limit        how many there may be, and how many threads of sync sources
     signals      hearing of a shutdown
-    threads      locks, parking and the cap on pump threads, safe under gevent
+    threads      locks and parking, safe under gevent
     handoff      the bounded buffer between two sides, each a thread or an event loop
     async_pump   async sources: one task
     outlet       what an async pump has encoded, and the one send in flight
@@ -30,6 +30,7 @@ server's side and takes what is ready. Everything in this package is private: th
     twoway       the drain of a host that iterates by `for` or by `async for`, as its server demands
     transport    the connection under a server's callables, to end that of a client that does not read
     serve        the drain that speaks ASGI itself
+    respond      the stream as the answer to one ASGI request, or what is said where there is none
     boundary     where a stream that others have encoded stands: between two frames, or inside one
     foreign      the middleware around an app that makes its streams without streamkit
     asgi_headers headers in bytes, as ASGI has them

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from streamkit.headers import DEFAULTS, foreign_headers
+from streamkit._format import Format
+from streamkit._headers import DEFAULTS, foreign_headers
 
 _DEFAULTS = [(name.lower(), value) for name, value in DEFAULTS]
 
@@ -27,9 +28,9 @@ def raw_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
-def raw_foreign_headers(app: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def raw_foreign_headers(app: Iterable[tuple[bytes, bytes]], format: Format) -> list[tuple[bytes, bytes]]:
     """Return the headers of a stream that an app has made by itself; its own stay as they are spelled."""
-    headers = foreign_headers(text_headers(app), _DEFAULTS)
+    headers = foreign_headers(text_headers(app), format, _DEFAULTS)
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 

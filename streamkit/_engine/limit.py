@@ -1,4 +1,4 @@
-"""A limit on open streams, for the process and for each key."""
+"""Limits on open streams, for the process and for each key; and the one on the threads that run sync sources."""
 
 from __future__ import annotations
 
@@ -80,3 +80,23 @@ class StreamLimit:
             counts.of_key[key] -= 1
             if not counts.of_key[key]:
                 del counts.of_key[key]
+
+
+CAP = StreamLimit(1_000)
+"""Counts the pump threads of this process."""
+
+
+def set_max_threads(limit: int) -> None:
+    """Set how many sync sources of this process may be pumped by a thread of their own at a time.
+
+    1,000 unless set: each costs a stack and a share of the scheduler. A stream over the limit is refused before its
+    head: a browser's EventSource is told when to come back, any other client gets 503 with Retry-After.
+
+    Args:
+        limit: Threads, at least 1. Streams already open stay open.
+
+    Raises:
+        ValueError: `limit` is not an int of at least 1.
+    """
+    check_int("max_threads", limit)
+    CAP.total = limit

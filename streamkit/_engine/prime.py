@@ -36,7 +36,7 @@ class Primed:
         self._check()
         return self
 
-    def wait(self) -> Primed:
+    def _wait(self) -> Primed:
         """Wait in this thread."""
         wait_in_thread(self._hold.arrived.when_readable, self._timeout)
         self._check()
@@ -45,7 +45,7 @@ class Primed:
     def _check(self) -> None:
         _ = self._hold.arrived.finished  # raises what the source raised
 
-    def claim(self) -> Stream:
+    def _claim(self) -> Stream:
         """Hand the stream to the one response that will serve it.
 
         Raises:
@@ -105,4 +105,4 @@ def prime(source: Source, timeout: float, home: AbstractEventLoop | None, around
     else:
         producer = ThreadPump(stream, hold)
     result = Primed(stream, producer, hold, timeout, awaited=awaited)
-    return result.wait() if awaited else result
+    return result._wait() if awaited else result

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from streamkit._engine.threads import CAP, PerProcess, new_lock
+from streamkit._engine.limit import CAP
+from streamkit._engine.threads import PerProcess, new_lock
 
 if TYPE_CHECKING:
     from streamkit._engine.keepalive import Rounds
@@ -99,7 +100,7 @@ class Register:
                 ends=dict(self._ends),
                 oldest_age=alive[0].age if alive else 0.0,
                 slowest_flush=max([self._slowest, *(life.slowest_flush for life in alive)]),
-                threads=CAP.taken,
+                threads=CAP.open,
             )
 
 

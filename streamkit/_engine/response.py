@@ -21,11 +21,11 @@ from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.prime import Primed
 from streamkit._engine.stream import Stream
 from streamkit._format import Format
+from streamkit._headers import response_headers
+from streamkit._negotiation import choose
 from streamkit.errors import NotAcceptableError
-from streamkit.headers import response_headers
 from streamkit.jsonseq import JSONSeq
 from streamkit.ndjson import NDJSON
-from streamkit.negotiation import choose
 from streamkit.sse import EventStream
 
 OnError = Callable[[Exception], object]
@@ -98,10 +98,10 @@ class StreamOptions:
     key: Hashable = None
     limit: StreamLimit | None = None
     formats: tuple[Format, ...] = ()
-    stream: Stream
+    _stream: Stream
     _clock: Clock = SYSTEM
 
-    def prepare(self, content: object, **given: object) -> None:
+    def _prepare(self, content: object, **given: object) -> None:
         """Check the content and the options in the view, where a mistake is easiest to find.
 
         Raises:
@@ -115,7 +115,7 @@ class StreamOptions:
             known = f"policy=StreamPolicy({name}=…)" if hasattr(StreamPolicy, name) else ", ".join(OPTIONS)
             raise TypeError(f"{type(self).__name__}() has no option {name!r}; it takes {known}")
         self._given = {name: value for name, value in given.items() if value is not None}
-        self.stream = content.claim() if isinstance(content, Primed) else Stream(content)
+        self._stream = content._claim() if isinstance(content, Primed) else Stream(content)
         self._content = content  # a primed source is closed when nobody holds it any more
         if not isinstance(formats := self._option("formats"), tuple):
             raise TypeError(f"formats must be a tuple such as (EventStream(), NDJSON()), not {formats!r:.200}")
@@ -123,7 +123,7 @@ class StreamOptions:
         for format in (*self.formats[1:], *self.formats[:1]) or (self._option("format"),):
             self._bind(format)
 
-    def negotiate(self, accept: str | None) -> Answer | None:
+    def _negotiate(self, accept: str | None) -> Answer | None:
         """Bind the format that an Accept header asks for; return the answer 406 where it is none of them.
 
         Only for a response that has `formats`; any other keeps its one format.
@@ -137,14 +137,14 @@ class StreamOptions:
             return Answer(406, [("Content-Type", "text/plain; charset=utf-8"), ("Vary", "Accept")], text)
         return None
 
-    def stream_headers(self, user: Headers = None) -> HeaderList:
+    def _stream_headers(self, user: Headers = None) -> HeaderList:
         """Return the headers of the stream, the user's own among them."""
-        return response_headers(self.stream.format, user, vary_accept=bool(self.formats))
+        return response_headers(self._stream.format, user, vary_accept=bool(self.formats))
 
-    def discard(self) -> None:
+    def _discard(self) -> None:
         """Close a source that is never going to be started."""
-        self.stream.life.retire()
-        discard(self.stream)
+        self._stream.life.retire()
+        discard(self._stream)
 
     def _option(self, name: str) -> Any:
         if name in self._given:
@@ -153,7 +153,7 @@ class StreamOptions:
 
     def _bind(self, format: Format) -> None:
         others = {name: self._option(name) for name in OPTIONS if name not in {"format", "formats"}}
-        self.stream.bind(format=format, clock=self._clock, **others)
+        self._stream.bind(format=format, clock=self._clock, **others)
 
 
 class Negotiated(StreamOptions):

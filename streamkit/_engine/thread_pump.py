@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from streamkit._engine.handoff import call_threadsafe, put_from_thread
 from streamkit._engine.hold import Hold
+from streamkit._engine.limit import CAP
 from streamkit._engine.producer import Producer
 from streamkit._engine.register import logger
 from streamkit._engine.source import Resumed
 from streamkit._engine.stream import Stream
-from streamkit._engine.threads import CAP, start_thread
+from streamkit._engine.threads import start_thread
 from streamkit.errors import PipeClosedError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Threads, locks and parking, safe under gevent; and the cap on pump threads.
+"""Threads, locks and parking, safe under gevent.
 
 A sleeping side is woken through a callable that works from any thread: `Parker.wake` for a thread or greenlet. Locks
 guard a few lines that never wait, so they are the operating system's own also where gevent has patched `threading`.
@@ -12,9 +12,6 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
-
-from streamkit._engine.policy import check_int
-from streamkit.errors import TooManyStreamsError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -97,66 +94,6 @@ class PerProcess(Generic[T]):
             for other in self._values.keys() - {pid}:
                 self._values.pop(other, None)
         return self._values[pid]
-
-
-class ThreadCap:
-    """Counts the pump threads of this process and refuses one too many; a forked child has none and counts anew."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._pid = 0
-        self._forget_parent()
-
-    def _forget_parent(self) -> None:
-        if self._pid != os.getpid():
-            self._pid, self._taken, self._lock = os.getpid(), 0, threading.Lock()
-
-    @property
-    def full(self) -> bool:
-        """Whether the next stream would be refused."""
-        return self.taken >= self.limit
-
-    @property
-    def taken(self) -> int:
-        """How many pump threads there are now."""
-        self._forget_parent()
-        return self._taken
-
-    def acquire(self) -> None:
-        """Count one thread more.
-
-        Raises:
-            TooManyStreamsError: There are `limit` already.
-        """
-        self._forget_parent()
-        with self._lock:
-            if self._taken >= self.limit:
-                raise TooManyStreamsError(self.limit)
-            self._taken += 1
-
-    def release(self) -> None:
-        """Count one thread less."""
-        with self._lock:
-            self._taken -= 1
-
-
-CAP = ThreadCap(1_000)
-
-
-def set_max_threads(limit: int) -> None:
-    """Set how many sync sources of this process may be pumped by a thread of their own at a time.
-
-    1,000 unless set: each costs a stack and a share of the scheduler. A stream over the limit is refused before its
-    head: a browser's EventSource is told when to come back, any other client gets 503 with Retry-After.
-
-    Args:
-        limit: Threads, at least 1. Streams already open stay open.
-
-    Raises:
-        ValueError: `limit` is not an int of at least 1.
-    """
-    check_int("max_threads", limit)
-    CAP.limit = limit
 
 
 def running_loop() -> AbstractEventLoop | None:

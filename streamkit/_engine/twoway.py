@@ -77,10 +77,7 @@ class TwoWayBody:
         return await anext(self._awaited())
 
     def _awaited(self) -> AsyncBody:
-        if self._async is None:
-            if self.environ is not None:
-                self.stream.life.asked_by(self.environ.get("REQUEST_METHOD", "GET"), self.environ.get("HTTP_ACCEPT"))
-            self._async = AsyncBody(self.stream)
+        self._async = self._async or AsyncBody(self.stream)
         return self._async
 
     def stop(self) -> None:

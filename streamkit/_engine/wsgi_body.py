@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from streamkit._engine.bodies import PumpedBody, discard
 from streamkit._engine.inline import InlineBody
+from streamkit._engine.limit import CAP
 from streamkit._engine.register import logger
 from streamkit._engine.response import Answer, StreamOptions, refusal
 from streamkit._engine.signals import drain_on_signals
 from streamkit._engine.stream import Stream
 from streamkit._engine.thread_pump import ThreadPump
-from streamkit._engine.threads import CAP, under_gevent
+from streamkit._engine.threads import under_gevent
 from streamkit.errors import TooManyStreamsError
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def refused(options: StreamOptions, environ: WSGIEnvironment, *, under_asgi: boo
         environ: Of the request.
         under_asgi: Whether the body is going to be read by `async for`.
     """
-    return options.negotiate(environ.get("HTTP_ACCEPT")) or crowded_out(options.stream, environ, under_asgi)
+    return options._negotiate(environ.get("HTTP_ACCEPT")) or crowded_out(options._stream, environ, under_asgi)
 
 
 def crowded_out(stream: Stream, environ: WSGIEnvironment, under_asgi: bool = False) -> Answer | None:
@@ -114,8 +115,8 @@ def crowded_out(stream: Stream, environ: WSGIEnvironment, under_asgi: bool = Fal
         return None
     pumped = stream.producer is None and not stream.goes_async(prefer=under_asgi)
     most = stream.life.limit_reached()
-    if CAP.full and pumped and (under_asgi or _takes_thread(stream, environ)):
-        most = CAP.limit
+    if pumped and (under_asgi or _takes_thread(stream, environ)) and CAP.reached() is not None:
+        most = CAP.total
     return None if most is None else refusal(stream.format, method, environ.get("HTTP_ACCEPT"), most)
 
 

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 from streamkit._engine.background import on_background_loop
+from streamkit._engine.limit import CAP
 from streamkit._engine.register import logger
 from streamkit._engine.source import Resumed, as_error
 from streamkit._engine.stream import Stream
-from streamkit._engine.threads import CAP, start_native_thread, start_thread
+from streamkit._engine.threads import start_native_thread, start_thread
 from streamkit.errors import PipeClosedError
 from streamkit.pipe import Pipe
 

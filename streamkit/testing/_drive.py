@@ -66,7 +66,7 @@ class Drive:
             return
         self._is_started = True
         if isinstance(self.request.app, StreamOptions):  # a response that was built before
-            stream = self.request.app.stream
+            stream = self.request.app._stream
             stream.clock = stream.life.clock = self._time_of(stream.life)
         if isinstance(self.clock.base, ManualClock):
             self.clock.base.followed.add(self)

@@ -71,6 +71,13 @@ def test_status_reason_headers_and_cookies_are_django_s() -> None:
     response.close()
 
 
+@pytest.mark.parametrize("name", ["Set-Cookie", "link"])
+def test_header_that_django_would_drop_is_refused(name: str) -> None:
+    """It keeps one of a name, so the first of two cookies would be lost without a word."""
+    with pytest.raises(ValueError, match=f"(?i)one header of a name.*{name}.*set_cookie"):
+        EventStreamResponse(numbers(), headers=[(name, "a=1"), (name.title(), "b=2")])
+
+
 def test_forgotten_await_fails_in_the_view() -> None:
     """A coroutine for content is a TypeError where it was passed."""
 
@@ -136,7 +143,7 @@ def test_full_thread_cap_refuses_at_once(
     interface: Interface, accept: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no thread left a browser's EventSource is told when to come back, anyone else gets 503."""
-    monkeypatch.setattr("streamkit._engine.threads.CAP.limit", 0)
+    monkeypatch.setattr("streamkit._engine.limit.CAP.total", 0)
     with serving(interface, lambda request: EventStreamResponse(numbers(), request=request)) as host:
         stream = host.open("/", headers={"Accept": accept})
         body = stream.read_to_end()
@@ -152,7 +159,7 @@ def test_last_thread_lost_after_the_head_ends_the_stream(
 
     def view(request: Any) -> Any:
         response = EventStreamResponse(numbers(), request=request)
-        monkeypatch.setattr("streamkit._engine.threads.CAP.limit", 0)
+        monkeypatch.setattr("streamkit._engine.limit.CAP.total", 0)
         return response
 
     with serving("wsgi", view) as host:
@@ -164,7 +171,7 @@ def test_last_thread_lost_after_the_head_ends_the_stream(
 
 def test_full_thread_cap_without_request_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is known of a client whose request was not given, so it gets the answer that all understand."""
-    monkeypatch.setattr("streamkit._engine.threads.CAP.limit", 0)
+    monkeypatch.setattr("streamkit._engine.limit.CAP.total", 0)
 
     async def view(_: Any) -> Any:
         return EventStreamResponse(numbers())

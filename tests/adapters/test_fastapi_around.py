@@ -130,9 +130,9 @@ def test_async_endpoint_is_streamed_without_fastapis_wrapper() -> None:
     sources: list[Any] = []
 
     class Spy(EventStreamResponse):
-        def prepare(self, content: object, **given: object) -> None:
-            super().prepare(content, **given)
-            sources.append(self.stream.source)
+        def _prepare(self, content: object, **given: object) -> None:
+            super()._prepare(content, **given)
+            sources.append(self._stream.source)
 
     app = FastAPI()
     app.get("/", response_class=Spy)(async_items)

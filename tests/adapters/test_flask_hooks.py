@@ -9,7 +9,7 @@ import pytest
 from flask_compress import Compress
 
 from streamkit import Event, StreamPolicy
-from streamkit._engine.threads import CAP
+from streamkit._engine.limit import CAP
 from streamkit.flask import EventStreamResponse, NDJSONResponse
 from tests.adapters.flask_apps import Source, add_x_hook, app_with
 from tests.adapters.wsgi_calls import Call
@@ -131,7 +131,7 @@ def test_server_that_leaves_closes_source_and_callbacks(threads: bool) -> None:
 
 def test_stream_over_the_limit_is_refused_before_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser is told when to come back, another client gets 503; a hook's headers stay."""
-    monkeypatch.setattr(CAP, "limit", 0)
+    monkeypatch.setattr(CAP, "total", 0)
     source = Source()
     app = app_with(lambda: EventStreamResponse(source))
     app.after_request(add_x_hook)
@@ -148,7 +148,7 @@ def test_last_thread_lost_after_the_head_ends_the_stream(monkeypatch: pytest.Mon
     """A browser still learns when to come back; any other client sees no stream that looks complete."""
     app = app_with(lambda: EventStreamResponse(Source()))
     browser, other = Call(app, threads=True, headers={"Accept": "text/event-stream"}), Call(app, threads=True)
-    monkeypatch.setattr(CAP, "limit", 0)
+    monkeypatch.setattr(CAP, "total", 0)
     assert browser.read().startswith(b"retry: ")
     with pytest.raises(RuntimeError, match="limit of 0"):
         other.read()

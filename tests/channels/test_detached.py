@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from streamkit import Event, set_max_threads
+from streamkit._engine.limit import CAP
 from streamkit._engine.register import register
-from streamkit._engine.threads import CAP
 from streamkit.channels import Detached, MemoryLog, Status
 from streamkit.errors import TooManyStreamsError
 from tests.channels.streams import KINDS, Fed, FlakyLog, Read, read, reading, until
@@ -54,7 +54,7 @@ def test_second_start_attaches_and_closes_its_source_unstarted(kind: str) -> Non
         assert not third.begun
         if kind == "sync":
             assert all(source.gi_frame is None for source in sources[1:])
-            assert CAP.taken == 0
+            assert CAP.open == 0
         return got
 
     assert asyncio.run(main()) == [(None, "first"), ("done", "")]
@@ -66,7 +66,7 @@ def test_source_that_is_refused_is_closed() -> None:
     async def main() -> None:
         log = FlakyLog()
         detached, fed = Detached(log), Fed()
-        set_max_threads(CAP.taken + 1)
+        set_max_threads(CAP.open + 1)
         try:
             source: Any = fed.items_sync()
             with pytest.raises(ValueError, match="key must have 1 to 246 bytes"):
@@ -89,7 +89,7 @@ def test_source_that_is_refused_is_closed() -> None:
             set_max_threads(1000)
 
     asyncio.run(main())
-    assert CAP.taken == 0
+    assert CAP.open == 0
 
 
 def test_reader_gets_exactly_the_rest_after_its_id() -> None:
@@ -233,4 +233,4 @@ def test_ended_producers_and_readers_leave_nothing(kind: str) -> None:
     assert log._stores.here().leases == {}
     assert len(register().listeners) == listeners
     assert detached._readers._watches.here() == {}
-    assert CAP.taken == 0
+    assert CAP.open == 0

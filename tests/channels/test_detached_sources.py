@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streamkit import Event
-from streamkit._engine.threads import CAP
+from streamkit._engine.limit import CAP
 from streamkit.channels import Detached, MemoryLog
 from streamkit.errors import InvalidEventError
 from tests.channels.streams import KINDS, Fed, Read, read, until
@@ -106,7 +106,7 @@ def test_sync_source_that_cannot_begin_ends_the_stream(caplog: pytest.LogCapture
 
     assert asyncio.run(main())[0][0] == "failed"
     assert "cannot begin" in caplog.text
-    assert CAP.taken == 0
+    assert CAP.open == 0
 
 
 def test_cleanup_that_fails_is_logged_and_changes_no_end(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
 from streamkit import NDJSON, EventStream
-from streamkit.headers import last_event_id_of, response_headers
+from streamkit._headers import foreign_headers, last_event_id_of, response_headers
 
 DEFAULTS = [
     ("Content-Type", "text/event-stream"),
@@ -30,6 +30,21 @@ def test_header_of_the_user_wins(name: str) -> None:
     headers = response_headers(EventStream(), {name: "mine"})
     assert [value for other, value in headers if other.lower() == name.lower()] == ["mine"]
     assert len(headers) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("no-store", "no-store, no-transform"),
+        ("no-cache, No-Transform", "no-cache, No-Transform"),
+        ("", ""),
+    ],
+)
+def test_event_stream_of_an_app_is_not_to_be_compressed_on_its_way(given: str, sent: str) -> None:
+    """What the app says of caches stays; of other formats it may have meant that too, and of no header nothing."""
+    assert foreign_headers([("cache-control", given)], EventStream())[0] == ("cache-control", sent)
+    assert foreign_headers([("cache-control", given)], NDJSON())[0] == ("cache-control", given)
+    assert foreign_headers([("cache-control", given)], EventStream())[1:] == DEFAULTS[2:]
 
 
 def test_repeated_headers_are_kept() -> None:
@@ -74,6 +89,13 @@ def test_lower_case_names_become_canonical() -> None:
 def test_line_break_in_a_header_is_refused(name: str, value: str) -> None:
     """It would forge a header; werkzeug refuses line breaks too."""
     with pytest.raises(ValueError, match="line break"):
+        response_headers(EventStream(), {name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("X-Left", 5), ("X-Left", None), ("X-Left", b"5"), (b"X-Left", "5")])
+def test_header_that_is_no_text_is_named(name: Any, value: Any) -> None:
+    """A number, say, is shown with its name, in the view."""
+    with pytest.raises(TypeError, match=f"header's name and value must be str; got {name!r}: {value!r}"):
         response_headers(EventStream(), {name: value})
 
 

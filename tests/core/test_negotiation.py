@@ -9,7 +9,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from streamkit import NDJSON, EventStream, JSONSeq, NotAcceptableError, TextStream
-from streamkit.negotiation import choose
+from streamkit._negotiation import choose
 
 SSE, LINES, SEQ, TEXT = FORMATS = (EventStream(), NDJSON(), JSONSeq(), TextStream())
 

@@ -15,8 +15,8 @@ from types import AsyncGeneratorType, GeneratorType
 import pytest
 
 from streamkit._engine.background import _loops
+from streamkit._engine.limit import CAP
 from streamkit._engine.register import register
-from streamkit._engine.threads import CAP
 
 HERE = str(Path(__file__).parent)
 
@@ -33,14 +33,14 @@ def _look_at_what_tests_make_alone() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fail a test after which something still runs or is open."""
-    limit = CAP.limit
-    _soon(lambda: CAP.taken == 0, lambda: f"{CAP.taken} pump threads of earlier tests still run")
+    limit = CAP.total
+    _soon(lambda: CAP.open == 0, lambda: f"{CAP.open} pump threads of earlier tests still run")
     caplog.set_level(logging.INFO, "streamkit")  # whatever other tests have set
     yield
-    CAP.limit, register().leaving = limit, False
+    CAP.total, register().leaving = limit, False
     _soon(lambda: not register().all_open(), lambda: f"{register().all_open()} are still counted as open")
     _soon(lambda: not _pump_threads(), _pump_threads)
-    _soon(lambda: CAP.taken == 0, lambda: f"{CAP.taken} pump threads are still counted")
+    _soon(lambda: CAP.open == 0, lambda: f"{CAP.open} pump threads are still counted")
     _soon(lambda: not _background_tasks(), _background_tasks)
     _soon(lambda: not _open_generators(), _open_generators)
 

@@ -174,7 +174,7 @@ def sync_failing() -> Iterator[str]:
 
 def _surrounded(content: Any, around: Surroundings, *, threads: bool) -> bytes:
     built = wsgi.EventStreamResponse(content)
-    built.stream.around = around
+    built._stream.around = around
     body = built({"REQUEST_METHOD": "GET", "wsgi.multithread": threads}, lambda *_: lambda _data: None)
     try:
         return b"".join(body)

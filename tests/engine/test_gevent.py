@@ -49,7 +49,7 @@ def test_sources_are_closed_under_gevent_when_the_client_leaves() -> None:
     """Keepalive, disconnect and the finally of both kinds, with greenlets for threads."""
     out, err = python(
         """
-        from streamkit._engine.threads import CAP
+        from streamkit._engine.limit import CAP
         closed = []
 
         def silent():
@@ -75,7 +75,7 @@ def test_sources_are_closed_under_gevent_when_the_client_leaves() -> None:
             assert [chunk, next(body)] == [b"data: a\\n\\n", b":\\n"]
             body.close()
         with gevent.Timeout(5):
-            while len(closed) < 2 or CAP.taken:
+            while len(closed) < 2 or CAP.open:
                 gevent.sleep(0.001)
         print(sorted(closed))
         """,

@@ -115,7 +115,7 @@ def test_stream_that_never_was_ends_for_nobody() -> None:
             client = Client()
             built = asgi_response(["a"], on_close=ends, limit=limit)
             await built(scope(method), client.receive, client.send)
-        EventStreamResponse(["a"], on_close=ends).discard()
+        EventStreamResponse(["a"], on_close=ends)._discard()
         EventStreamResponse(["a"], on_close=ends)
 
     run(work())
@@ -226,7 +226,7 @@ def test_server_that_cancels_the_cleanup_leaves_no_stream_open(drain: str) -> No
         assert ends.reasons == ["disconnected"]
         go_on.set()
         if drain == "host":
-            built.discard()
+            built._discard()
 
     before = streamkit.stats().frames
     run(work())

@@ -47,7 +47,7 @@ def test_primed_source_is_streamed_whole_by_a_host_that_awaits() -> None:
 
     async def work() -> None:
         content = await primed(Source().asynchronous())
-        built = content.claim()
+        built = content._claim()
         built.bind(format=EventStream(), policy=POLICY, end=END)
 
         assert b"".join([chunk async for chunk in AsyncBody(built)]) == WHOLE

@@ -32,7 +32,7 @@ def test_child_of_a_fork_has_a_loop_and_a_count_of_its_own() -> None:
     out, err = python(
         """
         from streamkit import set_max_threads
-        from streamkit._engine.threads import CAP
+        from streamkit._engine.limit import CAP
 
         set_max_threads(2)
         assert read(async_items()) == WHOLE
@@ -41,12 +41,12 @@ def test_child_of_a_fork_has_a_loop_and_a_count_of_its_own() -> None:
             yield "a"
             gate.wait(20)
         holders = [opened(held()) for _ in range(2)]
-        assert CAP.full
-        with CAP._lock:
+        assert CAP.reached() == CAP.total
+        with CAP._counts.here().lock:
             pid = os.fork()
         if pid == 0:
             assert read(sync_items()) == WHOLE
-            assert CAP.taken == 0
+            assert CAP.open == 0
             assert read(async_items()) == WHOLE
             if os.fork() == 0:
                 assert read(async_items()) == WHOLE
@@ -57,7 +57,7 @@ def test_child_of_a_fork_has_a_loop_and_a_count_of_its_own() -> None:
             print("child", flush=True)
             os._exit(0)
         assert os.wait()[1] == 0
-        assert CAP.full
+        assert CAP.reached() == CAP.total
         gate.set()
         assert read(async_items()) == WHOLE
         for holder in holders:
@@ -97,7 +97,7 @@ def test_abandoned_streams_leave_nothing_running() -> None:
     """Bodies that no server closed are closed by garbage collection, also inside a cycle."""
     out, _ = python(
         """
-        from streamkit._engine.threads import CAP
+        from streamkit._engine.limit import CAP
 
         closed = []
 
@@ -122,9 +122,9 @@ def test_abandoned_streams_leave_nothing_running() -> None:
             cycle.append(cycle)
         del body, cycle, source
         until = time.monotonic() + 5
-        while CAP.taken or len(closed) < 2:
+        while CAP.open or len(closed) < 2:
             gc.collect()
-            assert time.monotonic() < until, (CAP.taken, closed)
+            assert time.monotonic() < until, (CAP.open, closed)
             time.sleep(0.001)
         print(sorted(closed))
         """

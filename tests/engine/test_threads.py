@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streamkit import PipeClosedError, StreamPolicy, TooManyStreamsError, asgi, set_max_threads
-from streamkit._engine.threads import CAP, ThreadCap
+from streamkit._engine.limit import CAP
 from tests.engine.drive import LIMIT, Client, WSGIClient, run, start, until
 from tests.engine.fake_clock import FakeClock
 from tests.engine.sources import Gated
@@ -39,10 +39,10 @@ def test_async_and_inline_sources_need_no_thread() -> None:
 @pytest.mark.parametrize("limit", [0, -1, True, 1.0, "5", None])
 def test_cap_is_an_int_of_at_least_one(limit: Any) -> None:
     """Anything else is refused and changes nothing."""
-    before = CAP.limit
+    before = CAP.total
     with pytest.raises(ValueError, match="max_threads must be an int of at least 1"):
         set_max_threads(limit)
-    assert CAP.limit == before
+    assert CAP.total == before
 
 
 def test_thread_that_cannot_be_started_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,17 +54,7 @@ def test_thread_that_cannot_be_started_is_not_counted(monkeypatch: pytest.Monkey
     monkeypatch.setattr("streamkit._engine.thread_pump.start_thread", refuse)
     with pytest.raises(RuntimeError, match="start new thread"):
         WSGIClient(iter("x"))
-    assert CAP.taken == 0
-
-
-def test_cap_is_full_at_its_limit() -> None:
-    """A host that must answer before it starts a stream can ask."""
-    cap = ThreadCap(1)
-    assert not cap.full
-    cap.acquire()
-    assert cap.full
-    cap.release()
-    assert cap.taken == 0
+    assert CAP.open == 0
 
 
 def test_client_that_leaves_frees_the_task_at_once_and_the_source_when_its_next_returns() -> None:
@@ -163,7 +153,7 @@ def test_source_that_ends_in_time_is_not_reported_as_stuck(caplog: pytest.LogCap
         await clock.advance(0.6)
         await task
         gated.gate.set()
-        await asyncio.to_thread(_wait, lambda: CAP.taken == 0)
+        await asyncio.to_thread(_wait, lambda: CAP.open == 0)
         await clock.advance(10)
 
     run(work())
@@ -205,7 +195,7 @@ def test_sync_source_that_ignores_generator_exit_is_given_up(caplog: pytest.LogC
         next(client.body)
         next(client.body)
         client.close()
-        _wait(lambda: CAP.taken == 0)  # the thread may be inside the source, where closing does not wait for it
+        _wait(lambda: CAP.open == 0)  # the thread may be inside the source, where closing does not wait for it
         assert [record.levelname for record in caplog.records if record.exc_info] == ["ERROR"]
         caplog.clear()
         source.close()  # at its second `yield` it obeys, and leaves nothing behind, whoever still holds it
@@ -225,5 +215,5 @@ def test_source_that_hears_of_its_client_by_an_error_is_no_news(caplog: pytest.L
     next(client.body)
     client.close()
     gate.set()
-    _wait(lambda: CAP.taken == 0)
+    _wait(lambda: CAP.open == 0)
     assert caplog.records == []

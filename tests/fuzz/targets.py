@@ -26,12 +26,12 @@ from streamkit import (
     TextStream,
 )
 from streamkit._engine.boundary import EventBoundary, LineBoundary
+from streamkit._headers import last_event_id_of
+from streamkit._negotiation import choose
 from streamkit.channels._entry import read_payload, write_payload
 from streamkit.channels._position import checksum, read_positions, text_of, vector_text
-from streamkit.headers import last_event_id_of
 from streamkit.llm._relay import Relayed
 from streamkit.llm._upstream import UpstreamError
-from streamkit.negotiation import choose
 from tests.fuzz.reading import KINDS, MARK, Kind, by_the_letter, cut, outcome, same_for_any_chunks
 
 FORMATS: tuple[Format, ...] = (EventStream(), NDJSON(), JSONSeq(), TextStream())

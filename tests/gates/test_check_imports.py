@@ -11,7 +11,7 @@ import check_imports
 import pytest
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
-PURE = ["errors", "headers", "_json", "_format", "sse", "ndjson", "jsonseq", "text", "decode", "negotiation"]
+PURE = ["errors", "_headers", "_json", "_format", "sse", "ndjson", "jsonseq", "text", "decode", "_negotiation"]
 ADAPTERS = ["wsgi", "asgi", "flask", "django", "starlette", "fastapi"]
 PACKAGES = ["__init__", "_engine/__init__", "channels/__init__", "llm/__init__"]
 MODULES = [*PURE, "pipe", *ADAPTERS, *PACKAGES]
@@ -94,7 +94,7 @@ def test_modules_that_import_downwards_keep_the_contract(tmp_path: Path) -> None
     ("module", "source"),
     [
         ("errors", "from streamkit import sse"),
-        ("_json", "from streamkit import headers"),
+        ("_json", "from streamkit import _headers"),
         ("decode", "from streamkit import _engine"),
         ("_engine/__init__", "from streamkit import asgi"),
         ("wsgi", "from streamkit import asgi"),

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from streamkit import NotAcceptableError
+from streamkit._negotiation import choose
 from streamkit.channels import Channels, MemoryLog
 from streamkit.ndjson import NDJSON
-from streamkit.negotiation import choose
 from streamkit.sse import EventStream
 from streamkit.testing import NotAStreamError, StreamEndedError
 from tests.testing.kinds import KINDS, Bench, Kind

@@ -7,6 +7,7 @@ the engine, and by either handler. It may stand anywhere in MIDDLEWARE.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from functools import cache
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, cast
@@ -27,7 +28,7 @@ from streamkit._engine.response import Answer, class_option
 from streamkit._engine.source import close_async, close_sync
 from streamkit._engine.twoway import TwoWayBody
 from streamkit._engine.wsgi_body import crowded_out
-from streamkit.headers import foreign_headers
+from streamkit._headers import foreign_headers
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -89,7 +90,7 @@ class StreamingMiddleware:
         if isinstance(response, TwoWayResponse):  # of streamkit, or of a middleware like this one
             step_aside(getattr(request, "scope", None))  # a response that was not given its request could not
             if request.method == "HEAD":
-                response.replace_content([])
+                response._replace_content([])
         elif isinstance(response, StreamingHttpResponse) and not _is_file(response):
             step_aside(getattr(request, "scope", None))
             self._serve(request, self._taken_over(request, response))
@@ -97,8 +98,8 @@ class StreamingMiddleware:
 
     def _serve(self, request: HttpRequest, response: TwoWayResponse) -> None:
         if request.method == "HEAD":
-            response.replace_content([])
-        elif (answer := crowded_out(response.stream, request.META, response.is_async)) is not None:
+            response._replace_content([])
+        elif (answer := crowded_out(response._stream, request.META, response.is_async)) is not None:
             _refuse(response, answer)
 
     def _taken_over(self, request: HttpRequest, response: Any) -> TwoWayResponse:
@@ -110,10 +111,10 @@ class StreamingMiddleware:
         fillers = under_asgi or response.is_async or self._promises.keepalive_asked
         stream = self._promises.stream(content, format, fillers=fillers)  # type: ignore[arg-type]
         stream.around = DjangoSurroundings()
-        response.headers = QuietHeaders(dict(foreign_headers(response.headers.items())))
+        response.headers = QuietHeaders(dict(foreign_headers(response.headers.items(), format)))
         response.__class__ = _served(kind)
         response.is_async = under_asgi
-        response.stream, response._body = stream, TwoWayBody(stream, request.META)
+        response._stream, response._body = stream, TwoWayBody(stream, request.META)
         return cast(TwoWayResponse, response)
 
 
@@ -126,7 +127,7 @@ def _refuse(response: Any, answer: Answer) -> None:
     response.headers.pop("Content-Encoding", None)
     for name, value in answer.headers:
         response.headers[name] = value
-    response.replace_content([answer.body])
+    response._replace_content([answer.body])
 
 
 @cache
@@ -160,9 +161,10 @@ class _SyncContent(_Content):
         return iter(self._chunks)
 
     def close(self) -> None:
-        for closer in self._closers:
-            closer()
-        close_sync(self._inner, self._inner)
+        with ExitStack() as stack:  # one that fails keeps no other from its turn
+            stack.callback(close_sync, self._inner, self._inner)
+            for closer in reversed(self._closers):
+                stack.callback(closer)
 
 
 class _AsyncContent(_Content):
@@ -170,7 +172,12 @@ class _AsyncContent(_Content):
         return aiter(self._chunks)
 
     async def aclose(self) -> None:
-        for closer in self._closers:
-            if isawaitable(result := closer()):
-                await result
-        await close_async(self._inner, self._inner)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(close_async, self._inner, self._inner)
+            for closer in reversed(self._closers):
+                stack.push_async_callback(_called, closer)
+
+
+async def _called(closer: Callable[[], object]) -> None:
+    if isawaitable(result := closer()):
+        await result

@@ -16,7 +16,7 @@ from streamkit._engine.source import check_source, is_async, is_sync
 from streamkit._engine.stream import Stream
 from streamkit._engine.threads import running_loop
 from streamkit._engine.twoway import TwoWayBody
-from streamkit.headers import SERVERS_OWN
+from streamkit._headers import SERVERS_OWN
 
 _release_connections = sync_to_async(close_old_connections)
 
@@ -44,7 +44,7 @@ class TwoWayResponse(StreamingHttpResponse):
     and open transactions hold.
     """
 
-    stream: Stream
+    _stream: Stream
     _body: TwoWayBody
     _gives_connections_back = True
 
@@ -61,12 +61,12 @@ class TwoWayResponse(StreamingHttpResponse):
             value = _each(value) if self.is_async else value  # nobody has to wait for these: it takes no thread
         self.is_async: bool = is_async(check_source(value)) and (self.is_async or not is_sync(value))
         self._body = self._body.wrapped(value, self.make_bytes, by_async_for=self.is_async)
-        self._body.stream.context.run(_WRAPPED.set, self.stream)
+        self._body.stream.context.run(_WRAPPED.set, self._stream)
 
-    def replace_content(self, chunks: list[bytes]) -> None:
+    def _replace_content(self, chunks: list[bytes]) -> None:
         """Stream these in place of a source that is never going to be started, and close that."""
         self._body.close()
-        self.stream.life.retire()
+        self._stream.life.retire()
         self.streaming_content = chunks
 
     def __iter__(self) -> Iterator[bytes]:
@@ -88,7 +88,7 @@ class TwoWayResponse(StreamingHttpResponse):
         at its end), it leaves the body alone: that ends with what wraps it.
         """
         try:
-            if _WRAPPED.get(None) is not self.stream:
+            if _WRAPPED.get(None) is not self._stream:
                 self._body.close()
         finally:
             super().close()

@@ -7,13 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from streamkit._engine.clock import SYSTEM, Clock
-from streamkit._engine.foreign.ending import Ending
-from streamkit._engine.foreign.guard import Guard, HeldHeads
-from streamkit._engine.foreign.inbox import Inbox
+from streamkit._engine.foreign.guard import Guard, Shared
 from streamkit._engine.foreign.kinds import asks_for_stream
 from streamkit._engine.foreign.mark import KEY
 from streamkit._engine.foreign.promises import Promises, check_app
-from streamkit._engine.foreign.tasks import Families, Task
 from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
@@ -32,7 +29,7 @@ class StreamingMiddleware:
     `application/json-seq`, or any without Content-Length whose body comes in pieces. It gets
 
     - the headers `Cache-Control: no-cache, no-transform` and `X-Accel-Buffering: no`, where the app has not set them,
-      and none that belong to the server;
+      `no-transform` in an event stream where it has, and none that belong to the server;
     - a keepalive when it was silent for long, between two events only;
     - an end when its client has left, also where the app does not ask: the app sees `http.disconnect`, and what it
       sends raises OSError a second later; when its client takes nothing for `send_timeout`; at its `max_age`; and when
@@ -64,9 +61,7 @@ class StreamingMiddleware:
         on_close: OnClose | None = None,
     ) -> None:
         self._app = check_app(app, "an ASGI")
-        self.promises: Promises = Promises(policy, limit, on_close, self._clock)
-        self.held_heads: HeldHeads = HeldHeads(self.promises.clock)
-        self._families = Families()
+        self._shared = Shared(Promises(policy, limit, on_close, self._clock))
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -77,7 +72,7 @@ class StreamingMiddleware:
         if own is None:
             await self._app(scope, receive, send)
             return
-        guard = Guard(self, own, scope, receive, send)
+        guard = Guard(self._shared, own, scope, receive, send)
         scope[KEY] = guard
         if hides := _asks_for_stream(headers := scope.get("headers", ())):
             scope["headers"] = [pair for pair in headers if pair[0] != b"accept-encoding"]
@@ -93,10 +88,6 @@ class StreamingMiddleware:
             if hides:
                 scope["headers"] = headers
             del scope[KEY]
-
-    def new_ending(self, own: Task, inbox: Inbox) -> Ending:
-        """Return what ends the app of one request."""
-        return Ending(own, inbox, self._families, self.promises.policy, self.promises.clock)
 
 
 def _asks_for_stream(headers: Any) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from streamkit._engine.clock import Clock
 from streamkit._engine.foreign.inbox import Inbox
@@ -71,7 +71,7 @@ class Ending:
                 for generator in generators_of(task):
                     self._generators.setdefault(id(generator), generator)
 
-    async def refuse(self) -> None:
+    async def refuse(self) -> NoReturn:
         """Hold a sender until it is cancelled, and refuse whatever is sent after that.
 
         Raises:

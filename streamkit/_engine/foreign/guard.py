@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 from streamkit._engine.asgi_headers import accepted, raw_foreign_headers, raw_headers, text_headers
 from streamkit._engine.clock import Clock
@@ -17,15 +17,13 @@ from streamkit._engine.foreign.ending import Ending
 from streamkit._engine.foreign.flow import BODY, body_of
 from streamkit._engine.foreign.inbox import Inbox
 from streamkit._engine.foreign.kinds import OPAQUE, ForeignBytes, kind_of
+from streamkit._engine.foreign.promises import Promises
 from streamkit._engine.foreign.stream import LEFT_GRACE, ForeignStream
-from streamkit._engine.foreign.tasks import Task
+from streamkit._engine.foreign.tasks import Families, Task
 from streamkit._engine.register import logger
 from streamkit._engine.response import refusal
 from streamkit._engine.serve import Message, Receive, Send
 from streamkit.errors import StreamCutError, TooManyStreamsError
-
-if TYPE_CHECKING:
-    from streamkit._engine.foreign.asgi import StreamingMiddleware
 
 # Of Starlette, and of anyio's streams, where one task of the app has left another to write to nobody.
 DEPARTURES = frozenset({"ClientDisconnect", "BrokenResourceError", "ClosedResourceError"})
@@ -54,10 +52,19 @@ class HeldHeads:
 
     def _look(self, loop: asyncio.AbstractEventLoop, guards: list[Guard]) -> None:
         if guards is self._guards:
-            self._loop = None
+            self._loop, self._guards = None, []
         for guard in guards:
             if guard.waits_for_body:  # since when, nobody knows; from now on it is for as long
                 self._clock.call_later(loop, HEAD_GRACE, guard.wait_no_longer)
+
+
+class Shared:
+    """What all guards of one middleware have: its promises, the heads that wait, and which task has made which."""
+
+    def __init__(self, promises: Promises) -> None:
+        self.promises = promises
+        self.held_heads = HeldHeads(promises.clock)
+        self.families = Families()
 
 
 class Guard:
@@ -70,8 +77,8 @@ class Guard:
     _ending: Ending | None = None
     _late: Task | None = None  # opens a stream whose body has not come with its head
 
-    def __init__(self, owner: StreamingMiddleware, own: Task, scope: Any, receive: Receive, send: Send) -> None:
-        self._owner = owner
+    def __init__(self, shared: Shared, own: Task, scope: Any, receive: Receive, send: Send) -> None:
+        self._shared = shared
         self._own = own
         self._scope = scope
         self._send = send
@@ -123,7 +130,7 @@ class Guard:
         self._held = message
         if self._scope.get("method") == "HEAD":
             return self._send(message)
-        self._owner.held_heads.add(self)
+        self._shared.held_heads.add(self)
         return _nothing()
 
     @property
@@ -161,16 +168,15 @@ class Guard:
     def _end_body_of_head(self) -> None:
         """Drop what else the app sends; end it when it does not end by itself soon, as an endless stream would not."""
         self._inbox.hide()
-        ending = self._ending = self._owner.new_ending(self._own, self._inbox)
-        ending.note_sender()
+        ending = self._new_ending()
         ending.begin(partial(ending.wait, LEFT_GRACE))
 
     async def _begin(self, head: Message, format: ForeignBytes, *, empty: bool, sender: Task | None = None) -> None:
-        head = {**head, "headers": raw_foreign_headers(head.get("headers", ()))}
+        head = {**head, "headers": raw_foreign_headers(head.get("headers", ()), format)}
         method, accept = self._scope.get("method", "GET"), accepted(self._scope)
         if method == "HEAD":
             await self._answer(sender, [head, body_of(b"", more=False)])
-        life = self._owner.promises.life(format)
+        life = self._shared.promises.life(format)
         life.asked_by(method, accept)
         try:
             life.open(asyncio.get_running_loop())
@@ -178,20 +184,24 @@ class Guard:
             answer = refusal(format, method, accept, exc.limit, text_headers(head["headers"]))
             start = {"type": START, "status": answer.status, "headers": raw_headers(answer.headers)}
             await self._answer(sender, [start, body_of(answer.body, more=False)])
-        self._ending = self._owner.new_ending(self._own, self._inbox)
-        self._ending.note_sender(sender)
-        self._stream = ForeignStream(life, format.boundary(), self._inbox, self._send, self._ending)
+        ending = self._new_ending(sender)
+        self._stream = ForeignStream(life, format.boundary(), self._inbox, self._send, ending)
         await self._stream.start(head, empty=empty)
 
-    async def _answer(self, sender: Task | None, messages: list[Message]) -> None:
+    async def _answer(self, sender: Task | None, messages: list[Message]) -> NoReturn:
         """Answer in place of the app's stream, which never starts; this is where its sender is cancelled."""
         self._inbox.hide()
-        ending = self._ending = self._owner.new_ending(self._own, self._inbox)
-        ending.note_sender(sender)
+        ending = self._new_ending(sender)
         for message in messages:
             await self._send(message)
         ending.begin()
         await ending.refuse()
+
+    def _new_ending(self, sender: Task | None = None) -> Ending:
+        promises = self._shared.promises
+        ending = self._ending = Ending(self._own, self._inbox, self._shared.families, promises.policy, promises.clock)
+        ending.note_sender(sender)
+        return ending
 
     async def app_returned(self, error: BaseException | None) -> bool:
         """Do what is left to do when the app is over; tell whether `error` is to be kept from the server."""

@@ -20,10 +20,11 @@ from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.response import refusal, status_line
+from streamkit._engine.source import close_sync
 from streamkit._engine.stream import Stream
 from streamkit._engine.wsgi_body import PASSAGE, Passage, wsgi_body
+from streamkit._headers import foreign_headers
 from streamkit.errors import TooManyStreamsError
-from streamkit.headers import foreign_headers
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -78,9 +79,9 @@ class StreamingMiddleware:
         body = self._app(environ, head.start_response)
         if head.said is None:
             return _Late(self, environ, head, body)
-        return self.answer(environ, head, body)
+        return self._answer(environ, head, body)
 
-    def answer(
+    def _answer(
         self, environ: WSGIEnvironment, head: _Head, body: Iterable[bytes], begun: Any = None
     ) -> Iterable[bytes]:
         """Send the head and return what the server iterates. `begun` does so for a body that has been started."""
@@ -88,7 +89,7 @@ class StreamingMiddleware:
             head.send()
             return body if begun is None else begun
         status, headers, exc_info = head.said
-        head.said = status, foreign_headers(headers), exc_info
+        head.said = status, foreign_headers(headers, format), exc_info
         content = AppBody(body, begun)
         if head.alone:
             head.send()
@@ -183,9 +184,7 @@ class AppBody:
 
     def close(self) -> None:
         """End the app's request."""
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
+        close_sync(self._body, self._body)
 
 
 class _Late:
@@ -213,21 +212,19 @@ class _Late:
         if first is _MISSING:
             self._head.send()
             return whole
-        answer = self._middleware.answer(self._environ, self._head, self._body, whole)
+        answer = self._middleware._answer(self._environ, self._head, self._body, whole)
         if answer is not whole:
             self._answer = answer
         return iter(answer)
 
     def close(self) -> None:
         """End the app's request; by what was made of its body, where that is not the body itself."""
-        close = getattr(self._answer, "close", None)
-        if close is not None:
-            close()
+        close_sync(self._answer, self._answer)
 
 
 def _format_of(head: _Head, body: Iterable[bytes]) -> ForeignBytes | None:
     """Return what an app streams, or None for a response that is whole, or not the app's own."""
-    ours = head.passage.ours or isinstance(getattr(body, "stream", None), Stream)
+    ours = head.passage.ours or isinstance(getattr(body, "_stream", None), Stream)
     if ours or head.said is None or hasattr(body, "__len__") or not hasattr(body, "__iter__"):
         return None
     status, headers, _ = head.said

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ import trio
 from streamkit import stats
 from streamkit.asgi import StreamingMiddleware
 from tests.engine.drive import run
-from tests.middleware.asgi.calls import Caller, Message, begin, body, call, head, scope, sending
+from tests.engine.fake_clock import FakeClock
+from tests.middleware.asgi.calls import Caller, Message, around, begin, body, call, head, scope, sending
 
 WHOLE = {
     "whole": [head("text/html", content_length="2"), body(b"hi", more=False)],
@@ -191,3 +194,23 @@ def test_what_is_no_app_is_refused() -> None:
     """The middleware goes around an app, and says so."""
     with pytest.raises(TypeError, match="ASGI app"):
         StreamingMiddleware("app")  # type: ignore[arg-type]
+
+
+def test_head_that_was_let_go_is_kept_by_nobody() -> None:
+    """A request whose head has waited for its body is forgotten, scope and all, when the moment is over."""
+
+    class Secret:
+        """In the scope, as a framework puts a session there."""
+
+    async def main() -> None:
+        clock, caller = FakeClock(), Caller()
+        secret = Secret()
+        middleware = around(sending(*WHOLE["whole, of unknown length"]), clock)
+        await middleware(scope(session=secret), caller.receive, caller.send)
+        gone = weakref.ref(secret)
+        del secret
+        await clock.advance(0.1)
+        gc.collect()
+        assert gone() is None
+
+    run(main())

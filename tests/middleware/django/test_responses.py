@@ -186,6 +186,29 @@ def test_iterator_behind_the_content_is_closed_when_the_client_leaves(interface:
     assert fed.ends == 1
 
 
+@by_interface
+@by_source
+def test_closer_that_fails_keeps_no_other_from_its_turn(
+    interface: Interface, source: Kind, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when Django closes a response; the failure is logged besides."""
+    closed = threading.Event()
+
+    def fail() -> None:
+        raise OSError("cannot be closed")
+
+    async def items() -> AsyncIterator[bytes]:
+        yield b"a"
+
+    made = StreamingHttpResponse(items() if source == "async" else iter([b"a"]))
+    closers: list[Any] = vars(made)["_resource_closers"]
+    closers[:] = [fail, closed.set]
+    with site(interface, lambda _: made) as host:
+        assert host.open("/").read_to_end() == b"a"
+        assert closed.wait(5)
+    assert "cannot be closed" in caplog.text
+
+
 def test_head_request_closes_the_content_at_once() -> None:
     """Whether the empty body is read or not."""
     body, request = Body(), request_of("wsgi")

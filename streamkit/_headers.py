@@ -17,15 +17,22 @@ SERVERS_OWN = frozenset({"content-length", "transfer-encoding", "connection", "k
 DEFAULTS = (("Cache-Control", "no-cache, no-transform"), ("X-Accel-Buffering", "no"))
 
 
-def foreign_headers(app: Pairs, defaults: Pairs = DEFAULTS) -> list[tuple[str, str]]:
+def foreign_headers(app: Pairs, format: Format, defaults: Pairs = DEFAULTS) -> list[tuple[str, str]]:
     """Return the headers of a stream that an app has made by itself: its own win over the defaults.
+
+    An app that says how an event stream may be cached, as sse-starlette and FastAPI do, has not thought of those who
+    compress it, and of no event stream can it have meant that: its Cache-Control gets `no-transform` (RFC 9111,
+    5.2.2.6). Any other response may be one that is cached and compressed with good reason.
 
     Args:
         app: The app's headers; what belongs to the server is dropped.
+        format: What the app streams.
         defaults: As the interface spells them.
     """
     kept = [(name, value) for name, value in app if name.lower() not in SERVERS_OWN]
     given = {name.lower() for name, _ in kept}
+    if format.media_type == "text/event-stream":
+        kept = [(name, _untransformed(value) if name.lower() == "cache-control" else value) for name, value in kept]
     return kept + [pair for pair in defaults if pair[0].lower() not in given]
 
 
@@ -40,10 +47,13 @@ def response_headers(
         vary_accept: The format was chosen by Accept, so caches must be told; added to a Vary of the user.
 
     Raises:
+        TypeError: A name or value is no str.
         ValueError: A name or value holds a line break or NUL, which would forge a header.
     """
     given: dict[str, list[tuple[str, str]]] = {}
     for name, value in user.items() if isinstance(user, Mapping) else user or ():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"a header's name and value must be str; got {name!r}: {value!r:.200}")
         if _breaks(name + value):
             raise ValueError(f"header {name!r} must not hold a line break or NUL; got {value!r}")
         given.setdefault(name.lower(), []).append((name.title() if name.islower() else name, value))
@@ -79,6 +89,11 @@ def _utf8(raw: str | bytes) -> str:
         return str(raw)  # no bytes read as latin-1, but text already
     except UnicodeDecodeError:
         return raw if isinstance(raw, str) else raw.decode("latin-1")
+
+
+def _untransformed(cache_control: str) -> str:
+    known = "no-transform" in cache_control.lower()
+    return cache_control if known or not cache_control.strip() else f"{cache_control}, no-transform"
 
 
 def _with_accept(vary: list[str]) -> str:
