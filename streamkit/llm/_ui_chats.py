@@ -13,9 +13,10 @@ from uuid import uuid4
 
 from streamkit._engine.bodies import discard
 from streamkit._engine.stream import Stream
-from streamkit.channels._channels import Channels, refuse_loop
+from streamkit.channels._channels import refuse_loop
 from streamkit.channels._entry import read_payload, write_payload
 from streamkit.channels._position import MAX_NAME, check_channel
+from streamkit.channels._workers import Calls
 from streamkit.llm._flow import run
 from streamkit.llm._ui_machine import UIMessage
 from streamkit.llm._ui_resume import attach
@@ -51,7 +52,7 @@ class Chats:
         self, streams: Detached, *, cursor: bool = False, error: Callable[[Exception], str] | None = None
     ) -> None:
         self.streams = streams
-        self._channels = Channels(streams.log)
+        self._calls = Calls(streams.log)
         self._cursor = cursor
         self._error = error
 
@@ -78,7 +79,7 @@ class Chats:
 
     async def _start(self, key: str, channel: str, source: Source) -> None:
         if await self.streams.start(key, source):
-            before = await self._channels.call(lambda: self._follow(channel, key))
+            before = await self._calls.run(lambda: self._follow(channel, key))
             if before is not None:
                 await self.streams.cancel(before)
 
@@ -111,7 +112,7 @@ class Chats:
             LogUnavailableError: The log did not answer within its timeout.
         """
         channel = channel_of(chat_id)
-        key = await self._channels.call(lambda: self._last(channel))
+        key = await self._calls.run(lambda: self._last(channel))
         if key is None or _is_idle(await self.streams.status(key, after), is_saved=key == saved):
             return None
         return self._answer(key, after)
@@ -132,7 +133,7 @@ class Chats:
         `useChat`'s own `stop()` only closes its connection.
         """
         channel = channel_of(chat_id)
-        key = await self._channels.call(lambda: self._last(channel))
+        key = await self._calls.run(lambda: self._last(channel))
         return key is not None and await self.streams.cancel(key)
 
     def stop_sync(self, chat_id: str) -> bool:
