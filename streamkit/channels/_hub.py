@@ -18,7 +18,6 @@ from streamkit.errors import LogUnavailableError
 
 if TYPE_CHECKING:
     from streamkit.channels._place import Place
-    from streamkit.channels._subscription import Subscription
 
 
 class Hubs:
@@ -65,7 +64,6 @@ class Hub:
 
     Attributes:
         tails: By channel.
-        waiting: Subscriptions that are being read, which perhaps nobody else holds: asyncio itself holds a task weakly.
     """
 
     def __init__(self, hubs: Hubs, loop: asyncio.AbstractEventLoop) -> None:
@@ -73,7 +71,6 @@ class Hub:
         self.clock = hubs.clock
         self.loop = loop
         self.tails: dict[str, Tail] = {}
-        self.waiting: set[Subscription] = set()
         self._readers, self._followers = hubs.readers, hubs.followers
         self._down: set[str] = set()
 

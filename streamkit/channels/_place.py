@@ -26,7 +26,7 @@ class Place:
         dropped: Whether entries behind that were dropped.
     """
 
-    __slots__ = ("__weakref__", "checksum", "dropped", "feed", "judged", "live", "position", "sent", "tail")
+    __slots__ = ("checksum", "dropped", "feed", "judged", "live", "position", "sent", "tail")
 
     def __init__(self, feed: Feed, tail: Tail, position: Position | None) -> None:
         self.feed = feed

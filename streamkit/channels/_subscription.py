@@ -70,7 +70,6 @@ class Subscription:
         try:
             feed, items = self._feed, self._items
             hub = feed.hub or self._enter()
-            hub.waiting.add(self)
             while True:
                 while items:
                     event = self._next() if self._visible is None else await self._next_visible()
@@ -87,8 +86,6 @@ class Subscription:
             raise
         finally:
             self._reading = False
-            if self._feed.hub is not None:
-                self._feed.hub.waiting.discard(self)
 
     async def aclose(self) -> None:
         """Leave the channels; what was not read is dropped. On the event loop that it is read on."""

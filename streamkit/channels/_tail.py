@@ -12,7 +12,6 @@ import asyncio
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from streamkit._engine.handoff import call_threadsafe, wait_in_loop
 from streamkit._engine.source import as_error
@@ -38,14 +37,15 @@ class Tail:
     """The end of one channel as one event loop knows it.
 
     Attributes:
-        places: Of all subscriptions to the channel; those that are live are given each entry.
+        places: Of all subscriptions to the channel; those that are live are given each entry. Through here a reader
+            that waits is held, too: asyncio itself holds a task weakly.
         last: Behind the last entry that it has seen; None until the log has told.
         sealed: Whether that is the last there will ever be.
     """
 
     def __init__(self, hub: Hub, channel: str) -> None:
         self.channel = channel
-        self.places: WeakSet[Place] = WeakSet()
+        self.places: set[Place] = set()
         self.last: Position | None = None
         self.sealed: bool = False
         self._hub = hub
