@@ -5,6 +5,10 @@ each client: the least that any app must do. streamkit publishes on a channel wi
 nothing of the kind for one process, put the text into the clients' queues and encode it for each. They are measured in
 turn, from the request that publishes to the last client that has the event.
 
+What each promise costs is shown by apps that were written by hand for this: each keeps one more than the one before,
+and nothing that makes a library of it. The last of them sends what streamkit's channel gives, so that what is between
+it and streamkit is the response alone. They are no peers, and no target is compared with them.
+
 Then one client more comes to the channels, and does not read. 32 MB are published to it alone, twice: what that costs
 the process is told, and what it costs the others.
 """
@@ -19,10 +23,19 @@ from itertools import count
 
 from benchmarks.harness import Plot, Report, Settings, alone, best_of, rounds
 from benchmarks.reading import Crowd, answer_time, connect, raise_limit_of_files
-from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, Running, memory, running, settled_cpu
+from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, UVICORN, Running, memory, running, settled_cpu
 from tests.rig.servers import Server
 
 COVERS = ("fan-out-time", "fan-out-cpu")
+
+BY_HAND = {
+    "by hand: a bounded queue": (UVICORN, "benchmarks.apps.by_hand:bounded"),
+    "… and ids to resume from": (UVICORN, "benchmarks.apps.by_hand:resumable"),
+    "… and a send deadline, a keepalive": (UVICORN, "benchmarks.apps.by_hand:timed"),
+    "… and counts": (UVICORN, "benchmarks.apps.by_hand:counted"),
+    "… and a source in a task of its own": (UVICORN, "benchmarks.apps.by_hand:sourced"),
+    "by hand: a channel of streamkit": (UVICORN, "benchmarks.apps.by_hand:channel"),
+}
 
 CLIENTS = 1_000
 _numbers = count(1_000)
@@ -70,10 +83,11 @@ def with_unread(servers: Running, crowds: dict[str, Crowd], rounds_: int) -> str
 
 
 def measure(settings: Settings) -> Report:
-    """Measure every framework."""
+    """Measure every framework, and what was written by hand."""
+    apps = APPS | BY_HAND
     clients, rounds_ = settings.pick(CLIENTS, 20), settings.pick(25, 2)
     raise_limit_of_files()
-    with running(list(APPS)) as servers, contextlib.ExitStack() as stack:
+    with running(list(apps), apps) as servers, contextlib.ExitStack() as stack:
         crowds = {name: stack.enter_context(Crowd(server.port, "/sse/fan_out")) for name, server in servers.items()}
         for crowd in crowds.values():
             crowd.grow(clients)
@@ -85,10 +99,10 @@ def measure(settings: Settings) -> Report:
     each = {name: used / clients for name, (_, used) in both.items()}
     for name, (took, _) in both.items():
         report.rows.append([name, f"{took * 1e3:.1f}", f"{took / both[RAW][0]:.2f}", f"{each[name] * 1e6:.1f}"])
-    _, best = best_of(each, [name for name in each if name not in {RAW, OURS, IN_STARLETTE}])
+    _, best = best_of(each, [name for name in APPS if name not in {RAW, OURS, IN_STARLETTE}])
     report.figures = {"fan-out-time": both[OURS][0] / both[RAW][0], "fan-out-cpu": each[OURS] / best}
-    bars = [(number, took * 1e3) for number, (took, _) in enumerate(both.values())]
-    report.plots.append(Plot("fan_out", report.title, "", "ms to the last client", {"": bars}, ticks=list(both)))
+    bars = [(number, both[name][0] * 1e3) for number, name in enumerate(APPS)]
+    report.plots.append(Plot("fan_out", report.title, "", "ms to the last client", {"": bars}, ticks=list(APPS)))
     return report
 
 

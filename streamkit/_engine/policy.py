@@ -60,17 +60,12 @@ class StreamPolicy:
     def __post_init__(self) -> None:
         for name in ("keepalive", "cleanup_timeout", "send_timeout", "max_age", "grace"):
             if getattr(self, name) not in _INSTEAD.get(name, ()):
-                self._check_seconds(name, getattr(self, name))
+                check_seconds(f"StreamPolicy.{name}", getattr(self, name))
         if self.drain not in {"auto", "cut", "finish"}:
             raise ValueError(f"StreamPolicy.drain must be 'auto', 'cut' or 'finish', not {self.drain!r}")
         if self.retry is not None:
             check_int("StreamPolicy.retry", self.retry, least=0)
         check_int("StreamPolicy.buffer_size", self.buffer_size)
-
-    def _check_seconds(self, name: str, value: object) -> None:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
-            raise ValueError(f"StreamPolicy.{name} must be seconds above zero, not {value!r}")
 
     def keepalive_interval(self, format: Format) -> float | None:
         """Return the seconds between two fillers of `format`, or None where none are sent.
@@ -88,6 +83,13 @@ class StreamPolicy:
                 " use None, or stream server-sent events"
             )
         return self.keepalive
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Raise ValueError unless `value`, that of the option `name`, is a finite number above zero."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
+        raise ValueError(f"{name} must be seconds above zero, not {value!r:.200}")
 
 
 def check_int(name: str, value: object, *, least: int = 1) -> None:

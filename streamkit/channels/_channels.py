@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal
 
 from streamkit._engine.clock import SYSTEM, Clock
-from streamkit._engine.handoff import call_threadsafe
 from streamkit._engine.register import logger
-from streamkit._engine.threads import PerProcess, new_lock, running_loop
+from streamkit._engine.threads import running_loop
 from streamkit._json import Dumps
 from streamkit.channels._entry import write_payload
-from streamkit.channels._hub import Hub
-from streamkit.channels._log import Log
+from streamkit.channels._hub import Hubs
+from streamkit.channels._log import Log, check_log
 from streamkit.channels._options import OnGap, Options, Visible
 from streamkit.channels._position import (
     MAX_CHANNELS,
@@ -25,14 +24,13 @@ from streamkit.channels._position import (
     vector_text,
 )
 from streamkit.channels._subscription import Subscription
-from streamkit.channels._workers import Workers
-from streamkit.errors import LogUnavailableError
-
-T = TypeVar("T")
+from streamkit.channels._workers import Calls
 
 BUFFER_SIZE = 256 * 1024
+"""Bytes that may wait for a slow reader."""
 
 MAX_KEY = 255
+"""Characters of an idempotency key."""
 
 
 class Channels:
@@ -49,21 +47,18 @@ class Channels:
     Args:
         log: What keeps the events: a `MemoryLog`, `SQLiteLog` or `RedisLog`.
         dumps: Your own JSON encoder for what is published, returning str or bytes.
+        clock: What waits go by; for tests.
 
     Raises:
         TypeError: `log` is no log.
     """
 
     def __init__(self, log: Log, *, dumps: Dumps | None = None, clock: Clock = SYSTEM) -> None:
-        if not isinstance(log, Log):
-            raise TypeError(f"Channels takes a log such as MemoryLog(), not {log!r:.200}")
+        check_log("Channels", log)
         self.log = log
         self._dumps = dumps
-        self._clock = clock
-        # Thousands of readers must not delay a publisher, nor a tail.
-        self._callers, self._readers, self._followers = Workers(), Workers(), Workers()
-        self._hubs: PerProcess[dict[asyncio.AbstractEventLoop, Hub]] = PerProcess(dict)
-        self._locks = PerProcess(new_lock)
+        self._calls = Calls(log)
+        self._hubs = Hubs(log, clock)
 
     # -- publishing ----------------------------------------------------------------------------------------------
 
@@ -88,7 +83,7 @@ class Channels:
             SealedError: The channel takes nothing more.
             LogUnavailableError: The log did not answer within its timeout; the item may have been stored.
         """
-        id = await self.call(self._store(channel, item, key), "append")
+        id = await self._calls.run(self._store(channel, item, key), "append")
         if not self.log.blocking:
             await asyncio.sleep(0)  # one who publishes without a pause lets its readers read
         return id
@@ -155,7 +150,7 @@ class Channels:
         if positions is None:
             logger.warning("A client asked for what follows %.200r, which is no id of %.200r", after, channels)
         places: dict[str, Position | None] = {name: (positions or {}).get(name) for name in names.values()}
-        return Subscription(self, places, options, unknown=positions is None)
+        return Subscription(self._hubs, places, options, unknown=positions is None)
 
     async def position(self, *channels: str) -> str:
         """Return the id of now: rendered into a page and given back as `?last_event_id=`, it lets nothing be missed.
@@ -166,7 +161,7 @@ class Channels:
             ValueError: As `subscribe`.
             LogUnavailableError: The log did not answer within its timeout.
         """
-        return await self.call(self._position(channels), "read")
+        return await self._calls.run(self._position(channels), "read")
 
     def position_sync(self, *channels: str) -> str:
         """Do what `position` does, from sync code; RuntimeError on a running event loop."""
@@ -179,43 +174,15 @@ class Channels:
 
     def subscribers(self, channel: str) -> int:
         """Return how many subscriptions to a channel are being read in this process."""
-        name = check_channel(channel)
-        tails = [hub.tails.get(name) for hub in list(self._hubs.here().values()) if not hub.loop.is_closed()]
-        return sum(len(tail.cursors) for tail in tails if tail is not None)
+        return self._hubs.places(check_channel(channel))
 
     def close(self) -> None:
         """End all subscriptions of this process and let go of the log's connections; from any thread.
 
         Streams end cleanly behind what was sent to them. A later call opens anew.
         """
-        for hub in list(self._hubs.here().values()):
-            if running_loop() is hub.loop:
-                hub.end()
-            else:
-                call_threadsafe(hub.loop, hub.end)
+        self._hubs.end()
         self.log.close()
-
-    # -- for subscriptions and detached streams ------------------------------------------------------------------
-
-    async def call(self, call: Callable[[], T], operation: str = "answer") -> T:
-        """Return what a call of the log returns, made where it blocks no event loop; `operation` is for its error."""
-        if not self.log.blocking:
-            return call()
-        try:
-            return await self._callers.run(call, within=self.log.timeout)
-        except TimeoutError:
-            detail = f"no thread was free for it within {self.log.timeout:g} s, since others wait for it"
-            raise LogUnavailableError(repr(self.log), operation, detail) from None
-
-    def hub(self) -> Hub:
-        """Return the hub of the running loop."""
-        loop, hubs = asyncio.get_running_loop(), self._hubs.here()
-        with self._locks.here():
-            for closed in [known for known in hubs if known.is_closed()]:
-                del hubs[closed]
-            if loop not in hubs:
-                hubs[loop] = Hub(self.log, self._readers, self._followers, self._clock, loop)
-            return hubs[loop]
 
 
 def refuse_loop(name: str, instead: str) -> None:

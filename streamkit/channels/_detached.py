@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from streamkit._engine.background import background_loop
 from streamkit._engine.bodies import discard
 from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.handoff import wait_in_loop, wait_in_thread
+from streamkit._engine.policy import check_seconds
 from streamkit._engine.signals import drain_on_signals
 from streamkit._engine.stream import Stream
 from streamkit._engine.threads import PerProcess
@@ -26,11 +26,12 @@ from streamkit.channels._around import lasting_loop, surroundings
 from streamkit.channels._channels import Channels, refuse_loop
 from streamkit.channels._ends import Status, channel_of, end_payload
 from streamkit.channels._entry import write_payload
-from streamkit.channels._log import Log
+from streamkit.channels._log import Log, check_log
 from streamkit.channels._producer import SLACK, Producer, Setting
 from streamkit.channels._readers import Readers
 from streamkit.channels._records import Records
 from streamkit.channels._threaded import async_source
+from streamkit.channels._workers import Calls
 from streamkit.errors import LogUnavailableError
 from streamkit.sse import Event
 
@@ -63,6 +64,7 @@ class Detached:
         error_text: Given the exception of a source that failed, returns what its readers are told; without it they get
             a general sentence. The exception is logged.
         dumps: Your own JSON encoder for the items.
+        clock: What waits go by; for tests.
 
     Raises:
         TypeError: `log` is no log.
@@ -80,20 +82,20 @@ class Detached:
         dumps: Dumps | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
-        self._channels = Channels(log, clock=clock)
+        check_log("Detached", log)
         _check_options(log, lease, grace, at_limit, error_text)
         self.log = log
+        self._channels = channels = Channels(log, clock=clock)
+        self._calls = calls = Calls(log)
         self._clock = clock
         self._grace = grace
         self._records = records = Records(log, lease)
-        self._readers = Readers(self._channels, records, lease, clock)
+        self._readers = Readers(channels, calls, records, lease, clock)
 
         def encode(item: object) -> bytes:
             return write_payload(item, dumps)
 
-        self._setting = Setting(
-            log, records, clock, lease, grace, at_limit == "wait", encode, error_text, self._channels.call
-        )
+        self._setting = Setting(log, records, clock, lease, grace, at_limit == "wait", encode, error_text, calls.run)
         self._running: PerProcess[dict[str, Producer]] = PerProcess(dict)
         self._is_registered = False
 
@@ -127,7 +129,7 @@ class Detached:
 
     async def _start(self, producer: Producer) -> bool:
         try:
-            claimed = await self._channels.call(lambda: self._records.claim(producer.channel, producer.owner))
+            claimed = await self._calls.run(lambda: self._records.claim(producer.channel, producer.owner))
         except BaseException:
             producer.discard()
             raise
@@ -191,7 +193,7 @@ class Detached:
             LogUnavailableError: The log did not answer within its timeout.
         """
         channel = channel_of(key)
-        return await self._channels.call(lambda: self._records.seal(channel, end_payload("cancelled")))
+        return await self._calls.run(lambda: self._records.seal(channel, end_payload("cancelled")))
 
     def cancel_sync(self, key: str) -> bool:
         """Do what `cancel` does, from sync code; RuntimeError on a running event loop."""
@@ -228,7 +230,7 @@ class Detached:
             LogUnavailableError: The log did not answer within its timeout.
         """
         channel = channel_of(key)
-        return await self._channels.call(lambda: self._records.status(channel, after))
+        return await self._calls.run(lambda: self._records.status(channel, after))
 
     def status_sync(self, key: str, after: str | None = None) -> Status:
         """Do what `status` does, from sync code; RuntimeError on a running event loop."""
@@ -250,7 +252,7 @@ class Detached:
             producer.drain()
         waits = [wait_in_loop(one.over.when_readable, self._grace + SLACK, self._clock) for one in running if one.runs]
         await asyncio.gather(*waits)
-        await self._channels.call(lambda: self._give_up(running))
+        await self._calls.run(lambda: self._give_up(running))
         self._channels.close()
 
     def _at_exit(self) -> None:
@@ -272,9 +274,8 @@ class Detached:
 
 
 def _check_options(log: Log, lease: object, grace: object, at_limit: object, error_text: object) -> None:
-    for name, value in (("lease", lease), ("grace", grace)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise ValueError(f"Detached.{name} must be seconds above zero, not {value!r:.200}")
+    check_seconds("Detached.lease", lease)
+    check_seconds("Detached.grace", grace)
     if at_limit not in ("fail", "wait"):
         raise ValueError(f"Detached.at_limit must be 'fail' or 'wait', not {at_limit!r:.200}")
     if at_limit == "wait" and log.max_age is None:

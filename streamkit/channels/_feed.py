@@ -1,5 +1,7 @@
 """How a subscription's outbox is filled: a place in each channel is found, what was missed is read, the tails go on.
 
+Its reader, the subscription itself, takes what is there, has it `advance` where it is not live, and waits otherwise.
+
 No id is sent before there is a place in every channel: with one that lacks a channel, a client that comes back would
 begin there anew, and never hear of what it missed. Whatever waits may be cancelled and asked for again: no place moves
 before what was awaited is there.
@@ -7,8 +9,8 @@ before what was awaited is there.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from typing import TYPE_CHECKING
 
 from streamkit._engine.register import logger
 from streamkit.channels._entry import Entry, publishable
@@ -16,12 +18,10 @@ from streamkit.channels._history import Page, Reason
 from streamkit.channels._hub import Hub
 from streamkit.channels._log import PAGE
 from streamkit.channels._options import Gap, Options, shown
-from streamkit.channels._outbox import Note, Outbox, Place
+from streamkit.channels._outbox import Note, Outbox
+from streamkit.channels._place import Place
 from streamkit.channels._position import Position, vector_text
 from streamkit.errors import LogUnavailableError
-
-if TYPE_CHECKING:
-    from streamkit.channels._subscription import Subscription
 
 
 class Feed:
@@ -32,57 +32,103 @@ class Feed:
         live: Whether the tails do it by themselves, in all channels.
         owes_cursor: Whether the client is to get an id without anything to show.
         ended: Whether nothing more is put in.
+        overflowed: Whether that is so because the reader was too slow.
+        error: What the log has failed with, where that is why.
         joined: Whether it is in the channels.
+        hub: Of the loop that it is read on, once it has joined.
+        single: Whether it follows one channel alone.
+        waiter: What the reader waits for, while it does.
     """
 
     __slots__ = (
-        "_hub",
+        "_drops",
         "_options",
         "_owes_caught_up",
         "_places",
         "_positions",
-        "_single",
         "_turn",
         "_unknown",
         "ended",
+        "error",
+        "hub",
         "joined",
         "live",
         "outbox",
+        "overflowed",
         "owes_cursor",
+        "single",
+        "waiter",
     )
 
     def __init__(self, options: Options, positions: dict[str, Position | None], *, unknown: bool) -> None:
         self.outbox = Outbox(options.buffer_size)
-        self.live = self.owes_cursor = self.ended = self.joined = False
+        self.live = self.owes_cursor = self.ended = self.overflowed = self.joined = False
+        self.error: Exception | None = None
+        self.hub: Hub | None = None
+        self.single = len(positions) == 1
+        self.waiter: asyncio.Future[None] | None = None
         self._options = options
+        self._drops = options.overflow == "drop_oldest"
         self._positions = positions
         self._unknown = unknown
-        self._single = len(positions) == 1
         self._owes_caught_up = options.caught_up
-        self._hub: Hub | None = None
         self._places: list[Place] = []
         self._turn = 0
 
-    def join(self, hub: Hub, subscription: Subscription) -> None:
+    def join(self, hub: Hub) -> Hub:
         """Join the channels."""
-        self._hub, self.joined = hub, True
+        self.hub, self.joined = hub, True
         for name, position in self._positions.items():
-            place = Place(subscription, hub.tail(name), position)
-            place.tail.cursors.add(place)
+            place = Place(self, hub.tail(name), position)
+            place.tail.places.add(place)
             self._places.append(place)
+        return hub
 
-    def leave(self) -> None:
-        """Leave the channels; what is in the outbox stays."""
+    # -- what the tails call -------------------------------------------------------------------------------------
+
+    def put(self, place: Place, entry: Entry) -> None:
+        """Queue an entry; where that is too much for the reader, do what was asked for."""
+        if not self.outbox.put(place, entry):
+            if self._drops:
+                self.outbox.drop_oldest()
+            else:
+                self.overflowed = True
+                self.outbox.clear()
+                self.end()
+        if self.waiter is not None:
+            self.wake()
+
+    def look(self) -> None:
+        """Have the reader look at the places and their tails anew."""
+        self.live = False
+        self.wake()
+
+    def fail(self, error: Exception) -> None:
+        """End with an error, behind what is still queued."""
+        self.error = error
+        self.end()
+
+    def end(self) -> None:
+        """Leave the channels; the reader finds the end behind what is still queued."""
         self.ended = True
-        if self._hub is not None and self.joined:
+        if self.hub is not None and self.joined:
             self.joined = False
             for place in self._places:
                 place.live = False
-                self._hub.leave(place)
+                self.hub.leave(place)
+        self.wake()
+
+    # -- what the reader calls -----------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """End the reader's wait."""
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None and not waiter.done():  # its task may have been cancelled
+            waiter.set_result(None)
 
     def id(self) -> str | None:
         """Return where the client stands; None where it has no place yet in some channel."""
-        if self._single:
+        if self.single:
             return self._places[0].text(self._places[0].sent) or None
         if any(place.sent is None for place in self._places):
             return None
@@ -106,7 +152,7 @@ class Feed:
             self.outbox.note(Note(None, {}, "caught-up"))
             return True
         if all(place.tail.sealed and place.position == place.tail.last for place in self._places):
-            self.leave()  # everything was sent that there will ever be
+            self.end()  # everything was sent that there will ever be
             return True
         self.live = True
         return False
@@ -153,14 +199,14 @@ class Feed:
         place.live = not missed or missed[-1].position == tail.last
         for entry in missed:
             place.position = entry.position
-            place.put(entry)
+            self.put(place, entry)
         return True
 
     async def _page(self, place: Place, after: Position | None, count: int = PAGE) -> Page | None:
         """Return a page of the log; None where there is none, and the tail will say when to look again."""
-        assert self._hub is not None  # noqa: S101 - `_enter` was here
+        assert self.hub is not None  # noqa: S101 - `_enter` was here
         try:
-            page = await self._hub.read(place.tail.channel, after, count)
+            page = await self.hub.read(place.tail.channel, after, count)
         except LogUnavailableError as exc:
             if not self.ended:
                 place.tail.unreachable(exc)
@@ -209,4 +255,4 @@ class Feed:
 
     def _gap_data(self, gap: Gap) -> dict[str, str]:
         data = {"requested": gap.requested, "oldest": gap.oldest, "reason": gap.reason}
-        return data if self._single else {"channel": gap.channel, **data}
+        return data if self.single else {"channel": gap.channel, **data}

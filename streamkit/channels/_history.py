@@ -60,6 +60,29 @@ def fault(view: View, after: Position) -> Reason | None:
     return "evicted" if older and after.epoch == view.floor.epoch else "reset"
 
 
+def onwards(view: View, at: Position, gap: Reason | None, count: int) -> Page:
+    """Return the page of at most `count` entries after a position.
+
+    Args:
+        view: From that position on.
+        at: Where the reader is; with a gap, or where a fence comes next, it goes on after what it has surely seen.
+        gap: Why events are missing before that.
+        count: Entries at most.
+    """
+    following = [entry for entry in view.entries if entry.position.offset > at.offset]
+    while following and following[0].payload is None:
+        fence = following.pop(0)
+        if fence.before != at:  # as it is for a reader who begins at a floor that is a fence's
+            gap = gap or "reset"
+        at = fence.position
+    entries: list[Entry] = []
+    for entry in following[:count]:
+        if not entry.follows(entries[-1].position if entries else at):
+            break  # a fence: the next page begins with it
+        entries.append(entry)
+    return Page(entries, at, gap, view.head, view.floor, view.sealed)
+
+
 def begin(stamp: int, known: Position | None) -> Position:
     """Return the position before the first entry of a channel that is not there."""
     if known is None:

@@ -6,34 +6,72 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from streamkit._engine.clock import Clock
+from streamkit._engine.handoff import call_threadsafe
 from streamkit._engine.register import logger
+from streamkit._engine.threads import PerProcess, new_lock, running_loop
 from streamkit.channels._history import Page
 from streamkit.channels._log import PAGE, Log
 from streamkit.channels._position import Position
-from streamkit.channels._tail import Cursor, Tail
+from streamkit.channels._tail import Tail
 from streamkit.channels._workers import Workers
 from streamkit.errors import LogUnavailableError
 
 if TYPE_CHECKING:
-    from streamkit.channels._subscription import Subscription
+    from streamkit.channels._place import Place
+
+
+class Hubs:
+    """The hubs of one `Channels`, one for each event loop of this process; a fork begins with none.
+
+    Attributes:
+        readers: Threads for those who read a log that blocks.
+        followers: The same for tails, which are not to wait for thousands of readers.
+    """
+
+    def __init__(self, log: Log, clock: Clock) -> None:
+        self.log = log
+        self.clock = clock
+        self.readers, self.followers = Workers(), Workers()
+        self._hubs: PerProcess[dict[asyncio.AbstractEventLoop, Hub]] = PerProcess(dict)
+        self._locks = PerProcess(new_lock)
+
+    def here(self) -> Hub:
+        """Return the hub of the running loop."""
+        loop, hubs = asyncio.get_running_loop(), self._hubs.here()
+        with self._locks.here():
+            for closed in [known for known in hubs if known.is_closed()]:
+                del hubs[closed]
+            if loop not in hubs:
+                hubs[loop] = Hub(self, loop)
+            return hubs[loop]
+
+    def places(self, channel: str) -> int:
+        """Return how many subscriptions of this process follow a channel."""
+        tails = [hub.tails.get(channel) for hub in list(self._hubs.here().values()) if not hub.loop.is_closed()]
+        return sum(len(tail.places) for tail in tails if tail is not None)
+
+    def end(self) -> None:
+        """End all subscriptions of this process; from any thread."""
+        for hub in list(self._hubs.here().values()):
+            if running_loop() is hub.loop:
+                hub.end()
+            else:
+                call_threadsafe(hub.loop, hub.end)
 
 
 class Hub:
     """The tails of one event loop.
 
     Attributes:
-        waiting: Subscriptions that are being read, which perhaps nobody else holds: asyncio itself holds a task weakly.
+        tails: By channel.
     """
 
-    def __init__(
-        self, log: Log, readers: Workers, followers: Workers, clock: Clock, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self.log = log
-        self.clock = clock
+    def __init__(self, hubs: Hubs, loop: asyncio.AbstractEventLoop) -> None:
+        self.log = hubs.log
+        self.clock = hubs.clock
         self.loop = loop
         self.tails: dict[str, Tail] = {}
-        self.waiting: set[Subscription] = set()
-        self._readers, self._followers = readers, followers
+        self._readers, self._followers = hubs.readers, hubs.followers
         self._down: set[str] = set()
 
     def tail(self, channel: str) -> Tail:
@@ -49,11 +87,11 @@ class Hub:
             self.tails[channel] = tail
         return tail
 
-    def leave(self, cursor: Cursor) -> None:
-        """Let go of a cursor, and of its tail where it was the last."""
-        cursor.tail.cursors.discard(cursor)
-        if not cursor.tail.cursors:
-            self.forget(cursor.tail)
+    def leave(self, place: Place) -> None:
+        """Let go of a place, and of its tail where it was the last."""
+        place.tail.places.discard(place)
+        if not place.tail.places:
+            self.forget(place.tail)
 
     def forget(self, tail: Tail) -> None:
         """Let go of a tail, unless that was done before."""
@@ -62,17 +100,11 @@ class Hub:
             self._down.discard(tail.channel)
             tail.stop()
 
-    def sweep(self) -> None:
-        """Let go of the tails whose subscriptions were thrown away without a word."""
-        for tail in list(self.tails.values()):
-            if not tail.cursors:
-                self.forget(tail)
-
-    def end(self) -> None:
-        """End all subscriptions of this loop."""
-        for tail in list(self.tails.values()):
-            for cursor in list(tail.cursors):
-                cursor.end()
+    def end(self, channel: str | None = None) -> None:
+        """End all subscriptions of this loop, or all to one channel; they find the end behind what is queued."""
+        for tail in [tail for name, tail in self.tails.items() if channel in (None, name)]:
+            for place in list(tail.places):
+                place.feed.end()
 
     async def read(self, channel: str, after: Position | None, count: int = PAGE) -> Page:
         """Return the page after a position, read where that blocks no event loop.

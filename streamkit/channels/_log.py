@@ -12,21 +12,21 @@ in: an entry that begins a new epoch, which nobody can pass without being told o
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
-from streamkit._engine.policy import check_int
+from streamkit._engine.policy import check_int, check_seconds
 from streamkit._engine.register import logger
 from streamkit._engine.threads import PerProcess, new_lock
 from streamkit.channels._entry import Entry
-from streamkit.channels._history import Page, Reason, View, fault
+from streamkit.channels._history import Page, View, fault, onwards
 from streamkit.channels._position import Position
+from streamkit.errors import LogFullError
 
 Tell = Callable[[list[Entry] | None], object]
 """Takes entries that were appended, in order; None says that there may be some which were not told."""
@@ -75,15 +75,14 @@ class Log(ABC):
     ) -> None:
         check_int(f"{type(self).__name__}.max_events", max_events)
         check_int(f"{type(self).__name__}.max_bytes", max_bytes)
-        for name, value in (("max_age", 1.0 if max_age is None else max_age), ("timeout", timeout)):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-                raise ValueError(f"{type(self).__name__}.{name} must be seconds above zero, not {value!r}")
+        check_seconds(f"{type(self).__name__}.max_age", 1.0 if max_age is None else max_age)
+        check_seconds(f"{type(self).__name__}.timeout", timeout)
         self.max_events = max_events
         self.max_bytes = max_bytes
         self.max_age = max_age
         self.timeout = timeout
         self._now = now
-        self._known: PerProcess[OrderedDict[str, Position]] = PerProcess(OrderedDict)
+        self._heads: PerProcess[OrderedDict[str, Position]] = PerProcess(OrderedDict)
         self._watchers: PerProcess[dict[str, list[Tell]]] = PerProcess(dict)
         self._locks = PerProcess(new_lock)
 
@@ -119,9 +118,9 @@ class Log(ABC):
             LogFullError: It has no room for it.
             LogUnavailableError: The log does not answer.
         """
-        known = self.known(channel)
+        known = self._known(channel)
         appended = self._append(channel, payload, known, key=key, first=first, seal=seal, keep=keep)
-        self.learn(channel, appended.position)
+        self._learn(channel, appended.position)
         return appended
 
     def page(self, channel: str, after: Position | None, count: int = PAGE) -> Page:
@@ -131,11 +130,13 @@ class Log(ABC):
             LogUnavailableError: The log does not answer.
         """
         start = 0 if after is None else after.offset
-        view = self._view(channel, start, count + 2, self.known(channel))
-        self.learn(channel, view.head)
-        if after is None:
-            return self._onwards(channel, view, view.floor, None, count)
-        return self._onwards(channel, view, after, fault(view, after), count)
+        view = self._view(channel, start, count + 2, self._known(channel))
+        self._learn(channel, view.head)
+        at = view.floor if after is None else after
+        gap = None if after is None else fault(view, after)
+        if gap is not None:
+            view, at = self._go_on(channel, view, at, count)
+        return onwards(view, at, gap, count)
 
     @abstractmethod
     def exists(self, channel: str) -> bool:
@@ -151,23 +152,9 @@ class Log(ABC):
         Raises:
             LogUnavailableError: The log does not answer.
         """
-        head = self._view(channel, 0, 0, self.known(channel)).head
+        head = self._view(channel, 0, 0, self._known(channel)).head
         entries = self._view(channel, head.offset, 1, None).entries
         return entries[-1] if entries else None
-
-    def known(self, channel: str) -> Position | None:
-        """Return the last position of a channel that this process has seen."""
-        return self._known.here().get(channel)
-
-    def learn(self, channel: str, position: Position) -> None:
-        """Remember a position that came from the log itself, never from a client."""
-        with self._lock:
-            known = self._known.here()
-            if channel not in known or known[channel] < position:
-                known[channel] = position
-                known.move_to_end(channel)
-                if len(known) > _REMEMBERED:
-                    known.popitem(last=False)
 
     def watch(self, channel: str, tell: Tell) -> None:
         """Have `tell` called with what is appended to a channel from now on, by any thread of this process.
@@ -175,10 +162,8 @@ class Log(ABC):
         It is called with None once nothing more is missed, and whenever something may have been.
         """
         with self._lock:
-            told = self._watchers.here().setdefault(channel, [])
-            told.append(tell)
-            first = len(told) == 1
-        self._watching(channel, tell, first=first)
+            self._watchers.here().setdefault(channel, []).append(tell)
+        self._watching(channel, tell)
 
     def unwatch(self, channel: str, tell: Tell) -> None:
         """Call `tell` no more."""
@@ -231,14 +216,33 @@ class Log(ABC):
         It ends where PAGE_BYTES are exceeded, but not before the second entry: the first may be the reader's own.
         """
 
-    def _watching(self, channel: str, tell: Tell, *, first: bool) -> None:
-        """Begin to hear of a channel, where `first` says that nobody watched it; call `tell(None)` once that is so."""
+    def _watching(self, channel: str, tell: Tell) -> None:
+        """Hear of a channel, unless that is so already; call `tell(None)` once it is."""
         tell(None)
 
-    def _unwatched(self, channel: str) -> None:  # noqa: B027 - nor one that is told by itself
+    def _unwatched(self, channel: str) -> None:  # noqa: B027 - for a log that hears nothing, nothing to do
         """Nobody watches a channel any more."""
 
     # -- for a subclass to call ----------------------------------------------------------------------------------
+
+    def _full(self, channel: str, what: Literal["bytes", "entries"]) -> LogFullError:
+        """Return the error of a channel that has no room for so many bytes, or for one entry more."""
+        most = self.max_bytes if what == "bytes" else self.max_events
+        return LogFullError(channel, f"{most} {what} of a channel")
+
+    def _known(self, channel: str) -> Position | None:
+        """Return the last position of a channel that this process has seen."""
+        return self._heads.here().get(channel)
+
+    def _learn(self, channel: str, position: Position) -> None:
+        """Remember a position that came from the log itself, never from a client."""
+        with self._lock:
+            heads = self._heads.here()
+            if channel not in heads or heads[channel] < position:
+                heads[channel] = position
+                heads.move_to_end(channel)
+                if len(heads) > _REMEMBERED:
+                    heads.popitem(last=False)
 
     def _tell(self, channel: str, entries: list[Entry] | None) -> None:
         """Tell the watchers of a channel; the fault of one neither stops the others nor reaches who publishes."""
@@ -258,22 +262,6 @@ class Log(ABC):
         return int(self._now() * 1000) * 1000 + random.randrange(1000)  # noqa: S311 - guards against accidents only
 
     # -- judging -------------------------------------------------------------------------------------------------
-
-    def _onwards(self, channel: str, view: View, at: Position, gap: Reason | None, count: int) -> Page:
-        """Return the page after `at`; with a gap, or a fence next, after what the reader has surely seen."""
-        view, at = (view, at) if gap is None else self._go_on(channel, view, at, count)
-        following = [entry for entry in view.entries if entry.position.offset > at.offset]
-        while following and following[0].payload is None:
-            fence = following.pop(0)
-            if fence.before != at:  # as it is for a reader who begins at a floor that is a fence's
-                gap = gap or "reset"
-            at = fence.position
-        entries: list[Entry] = []
-        for entry in following[:count]:
-            if not entry.follows(entries[-1].position if entries else at):
-                break  # a fence: the next page begins with it
-            entries.append(entry)
-        return Page(entries, at, gap, view.head, view.floor, view.sealed)
 
     def _go_on(self, channel: str, view: View, after: Position, count: int) -> tuple[View, Position]:
         """Return where a reader goes on who cannot go on where it is: after the last entry that is not newer.
@@ -295,3 +283,9 @@ class Log(ABC):
             newer = next((entry for entry in view.entries if entry.position.offset > at.offset), None)
             if fault(view, at) is None and (newer is None or newer.position.tag > after.tag):
                 return view, at
+
+
+def check_log(name: str, log: object) -> None:
+    """Raise TypeError unless what the class `name` is given is a log."""
+    if not isinstance(log, Log):
+        raise TypeError(f"{name} takes a log such as MemoryLog(), not {log!r:.200}")

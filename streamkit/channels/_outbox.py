@@ -4,60 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from streamkit.channels._entry import Entry
 from streamkit.channels._log import Log
-from streamkit.channels._position import Position, checksum, text_of
-from streamkit.channels._tail import Cursor, Tail
-
-if TYPE_CHECKING:
-    from streamkit.channels._subscription import Subscription
+from streamkit.channels._place import Place
+from streamkit.channels._position import Position
 
 SHARE = 4
 """The part of a log's retention, one `SHARE`th, that may be hidden before the client's id has to move."""
-
-
-class Place(Cursor):
-    """A subscription's cursor, with what its reader was sent.
-
-    Attributes:
-        checksum: Stands for the channel in an id.
-        sent: Behind the last entry that was sent, or seen and not shown; None before the first.
-        dropped: Whether entries behind that were dropped.
-        judged: Whether `position` is one that the log knows, no longer what a client claims.
-    """
-
-    __slots__ = ("_subscription", "checksum", "dropped", "judged", "sent")
-
-    def __init__(self, subscription: Subscription, tail: Tail, position: Position | None) -> None:
-        super().__init__(tail)
-        self._subscription = subscription
-        self.checksum: str = checksum(tail.channel)
-        self.position = position
-        self.sent: Position | None = position
-        self.dropped: bool = False
-        self.judged: bool = False
-
-    def put(self, entry: Entry) -> None:
-        """See `Cursor.put`."""
-        self._subscription.put(self, entry)
-
-    def look(self) -> None:
-        """See `Cursor.look`."""
-        self._subscription.look()
-
-    def fail(self, error: Exception) -> None:
-        """See `Cursor.fail`."""
-        self._subscription.fail(error)
-
-    def end(self) -> None:
-        """See `Cursor.end`."""
-        self._subscription.end()
-
-    def text(self, position: Position | None) -> str:
-        """Return a position of this channel as it stands in an id."""
-        return "" if position is None else text_of(self.checksum, position)
 
 
 @dataclass(slots=True, eq=False)

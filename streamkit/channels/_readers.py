@@ -14,7 +14,7 @@ from streamkit._engine.handoff import wait_in_loop
 from streamkit._engine.threads import PerProcess
 from streamkit.channels._channels import Channels
 from streamkit.channels._records import Opening, Records
-from streamkit.channels._subscription import Subscription
+from streamkit.channels._workers import Calls
 from streamkit.errors import LogUnavailableError, UnknownStreamError
 from streamkit.sse import Event
 
@@ -26,14 +26,14 @@ class Watch:
     """What the readers of one stream on one event loop have in common.
 
     Attributes:
-        readers: Their subscriptions.
+        readers: How many there are.
         heard: When the stream was last known to go on.
         is_unknown: Whether the log has forgotten the stream.
         task: Asks the log.
     """
 
     def __init__(self, now: float) -> None:
-        self.readers: set[Subscription] = set()
+        self.readers = 0
         self.heard = now
         self.is_unknown = False
         self.task: asyncio.Task[None] | None = None
@@ -42,8 +42,9 @@ class Watch:
 class Readers:
     """The readers of all detached streams of one log."""
 
-    def __init__(self, channels: Channels, records: Records, lease: float, clock: Clock) -> None:
+    def __init__(self, channels: Channels, calls: Calls, records: Records, lease: float, clock: Clock) -> None:
         self._channels = channels
+        self._calls = calls
         self._records = records
         self._lease = lease
         self._clock = clock
@@ -55,7 +56,7 @@ class Readers:
         if not opening.begun:
             raise UnknownStreamError(key)
         subscription = self._channels.subscribe(channel, after=after or opening.first, start="oldest")
-        watch = self._join(channel, subscription)
+        watch = self._join(channel)
         try:
             async for event in subscription:
                 watch.heard = self._clock.now()
@@ -64,28 +65,28 @@ class Readers:
             if watch.is_unknown:
                 raise UnknownStreamError(key)
         finally:
-            self._leave(channel, watch, subscription)
+            self._leave(channel, watch)
             await subscription.aclose()
 
     async def _open(self, channel: str) -> Opening:
         """Return what is known of a stream, once it has begun."""
         while True:
-            opening: Opening = await self._channels.call(lambda: self._records.opening(channel))
+            opening: Opening = await self._calls.run(lambda: self._records.opening(channel))
             if opening.begun or opening.state != "running":
                 return opening
             await self._pause(PAUSE)  # somebody has the lease and is about to write the first entry
 
-    def _join(self, channel: str, subscription: Subscription) -> Watch:
+    def _join(self, channel: str) -> Watch:
         loop, watches = asyncio.get_running_loop(), self._watches.here()
         watch = watches.get((loop, channel))
         if watch is None:
             watch = watches[loop, channel] = Watch(self._clock.now())
             watch.task = loop.create_task(self._watch(channel, watch))
-        watch.readers.add(subscription)
+        watch.readers += 1
         return watch
 
-    def _leave(self, channel: str, watch: Watch, subscription: Subscription) -> None:
-        watch.readers.discard(subscription)
+    def _leave(self, channel: str, watch: Watch) -> None:
+        watch.readers -= 1
         if not watch.readers and watch.task is not None:
             watch.task.cancel()
             watches, place = self._watches.here(), (watch.task.get_loop(), channel)
@@ -101,22 +102,21 @@ class Readers:
                 await self._pause(left)
                 continue
             try:
-                state, _ = await self._channels.call(lambda: self._records.look(channel))
+                state, _ = await self._calls.run(lambda: self._records.look(channel))
             except LogUnavailableError:
                 await self._until_back(channel)
                 watch.heard = clock.now()  # the producer could not renew its lease, and needs a moment for it now
                 continue
             if state == "unknown":
                 watch.is_unknown = True
-                for subscription in list(watch.readers):
-                    subscription.end()
+                self._channels._hubs.here().end(channel)
             watch.heard = max(watch.heard, clock.now() - lease * 2 / 3)  # to ask again as often as it is renewed
 
     async def _until_back(self, channel: str) -> None:
         while True:
             await self._pause(PAUSE)
             try:
-                await self._channels.call(lambda: self._channels.log.exists(channel))
+                await self._calls.run(lambda: self._channels.log.exists(channel))
             except LogUnavailableError:
                 continue
             return

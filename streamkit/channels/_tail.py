@@ -2,8 +2,8 @@
 
 A tail stands behind the last entry that it has seen and passes on what follows it. Whatever does not follow, and every
 hint that something may have been missed, has it read the log; where the log says that there is a gap, each of its
-cursors goes back to reading by itself, since each has its own way to deal with one. A cursor that finds the log down
-waits for its tail, which is the only one to ask again.
+places goes back to reading by itself, since each has its own way to deal with one. A subscription that finds the log
+down waits for the tail, which is the only one to ask again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from streamkit._engine.handoff import call_threadsafe, wait_in_loop
 from streamkit._engine.source import as_error
@@ -25,6 +24,7 @@ from streamkit.errors import LogUnavailableError
 
 if TYPE_CHECKING:
     from streamkit.channels._hub import Hub
+    from streamkit.channels._place import Place
 
 RETRY = (0.1, 2.0)
 """Seconds until a log that is down is asked again: the first time, and at most."""
@@ -33,64 +33,19 @@ RECENT_BYTES = 256 * 1024
 """What a tail remembers of the entries it has passed on."""
 
 
-class Cursor:
-    """One subscription's place in one channel.
-
-    Attributes:
-        position: Behind the last entry that was taken or read; None until there is one.
-        live: Whether the tail passes entries on.
-    """
-
-    __slots__ = ("__weakref__", "live", "position", "tail")
-
-    def __init__(self, tail: Tail) -> None:
-        self.tail: Tail = tail
-        self.position: Position | None = None
-        self.live: bool = False
-
-    def take(self, entry: Entry, last: Position) -> None:
-        """Take the entry after `last` from the tail; go back to reading where it does not follow."""
-        position = self.position
-        if position is last or (position is not None and entry.follows(position)):
-            self.position = entry.position
-            self.put(entry)
-        elif position is None or entry.position > position:  # else it was read from the log before it was told
-            self.detach()
-
-    def detach(self) -> None:
-        """Go back to reading the log."""
-        self.live = False
-        self.look()
-
-    def put(self, entry: Entry) -> None:
-        """Have the subscription send an entry."""
-        raise NotImplementedError
-
-    def look(self) -> None:
-        """Have the subscription look at its tail anew."""
-        raise NotImplementedError
-
-    def fail(self, error: Exception) -> None:
-        """End the whole subscription with an error."""
-        raise NotImplementedError
-
-    def end(self) -> None:
-        """End the whole subscription."""
-        raise NotImplementedError
-
-
 class Tail:
     """The end of one channel as one event loop knows it.
 
     Attributes:
-        cursors: Of all subscriptions to the channel; those that are live are given each entry.
+        places: Of all subscriptions to the channel; those that are live are given each entry. Through here a reader
+            that waits is held, too: asyncio itself holds a task weakly.
         last: Behind the last entry that it has seen; None until the log has told.
         sealed: Whether that is the last there will ever be.
     """
 
     def __init__(self, hub: Hub, channel: str) -> None:
         self.channel = channel
-        self.cursors: WeakSet[Cursor] = WeakSet()
+        self.places: set[Place] = set()
         self.last: Position | None = None
         self.sealed: bool = False
         self._hub = hub
@@ -141,11 +96,11 @@ class Tail:
             return False
         last, self.last, self.sealed = self.last, entry.position, entry.sealed
         self._remember(entry)
-        for cursor in list(self.cursors):
-            if cursor.live:
-                cursor.take(entry, last)
+        for place in list(self.places):
+            if place.live:
+                place.take(entry, last)
             if entry.sealed:
-                cursor.look()  # it may be over, also for one who has read the entry before it was told
+                place.feed.look()  # it may be over, also for one who has read the entry before it was told
         return True
 
     # -- what was passed on --------------------------------------------------------------------------------------
@@ -157,7 +112,7 @@ class Tail:
             self._recent_size -= self._recent.popleft().size
 
     def after(self, position: Position, most: int) -> list[Entry] | None:
-        """Return what comes next for a cursor that stands at `position`, up to the tail's own place.
+        """Return what comes next for a place that stands at `position`, up to the tail's own place.
 
         Without this, a reader of a busy channel would never be live: whenever it has read, there is more. And where
         many come back at once, or the log is slow, their reading would be what keeps it slow.
@@ -172,7 +127,7 @@ class Tail:
         if self.last is None:
             return None
         if position >= self.last:
-            return []  # of the rest that the tail will tell, the cursor knows what it has read
+            return []  # of the rest that the tail will tell, the reader knows what it has read
         if not self._recent:
             return None
         index = position.offset + 1 - self._recent[0].position.offset
@@ -196,7 +151,7 @@ class Tail:
             self._task = self._hub.loop.create_task(self._catch_up())
 
     def unreachable(self, error: LogUnavailableError) -> None:
-        """Have the cursors look again when the log answers; for one that it has not answered."""
+        """Have the subscriptions look again when the log answers; for one that it has not answered."""
         self._hub.is_down(self.channel, error)
         self._down = True
         self.look()
@@ -235,26 +190,26 @@ class Tail:
             page.entries and self.last is not None and self.last < page.head
         ):
             self._again = True
-        for cursor in list(self.cursors):
-            if not cursor.live:
-                cursor.look()
+        for place in list(self.places):
+            if not place.live:
+                place.feed.look()
 
     def _jump(self, page: Page) -> None:
         """Go on from the head; whoever was live has missed something, and finds out what."""
         self.last, self.sealed = page.head, page.sealed
         self._recent.clear()
         self._recent_size = 0
-        for cursor in list(self.cursors):
-            if cursor.live:
-                cursor.detach()
+        for place in list(self.places):
+            if place.live:
+                place.detach()
 
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _fail(self, error: Exception) -> None:
         """End all who follow the channel: nothing would reach them any more. Whoever comes next begins anew."""
         self._hub.forget(self)
-        for cursor in list(self.cursors):
-            cursor.fail(error)
+        for place in list(self.places):
+            place.feed.fail(error)
 
     def stop(self) -> None:
         """Follow the channel no more."""

@@ -14,11 +14,15 @@ from typing import TypeVar
 
 from streamkit._engine.handoff import call_threadsafe
 from streamkit._engine.threads import PerProcess, new_lock
+from streamkit.channels._log import Log
 from streamkit.channels._native import start_thread
+from streamkit.errors import LogUnavailableError
 
 T = TypeVar("T")
 
 MOST = 4
+"""Threads of one `Workers`."""
+
 IDLE = 10.0
 """Seconds after which a thread that has nothing to do ends."""
 
@@ -109,3 +113,29 @@ class Workers:
 
         self._pool.here().submit(job)
         return await future
+
+
+class Calls:
+    """Calls of one log from event loops: in threads of their own, where the log may block."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._workers = Workers()
+
+    async def run(self, call: Callable[[], T], operation: str = "answer") -> T:
+        """Return what a call of the log returns, or raise what it raises.
+
+        Args:
+            call: Calls the log.
+            operation: What the error says was tried.
+
+        Raises:
+            LogUnavailableError: No thread was free for it within the log's timeout.
+        """
+        if not self._log.blocking:
+            return call()
+        try:
+            return await self._workers.run(call, within=self._log.timeout)
+        except TimeoutError:
+            detail = f"no thread was free for it within {self._log.timeout:g} s, since others wait for it"
+            raise LogUnavailableError(repr(self._log), operation, detail) from None

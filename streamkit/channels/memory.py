@@ -19,7 +19,7 @@ from streamkit.channels._entry import OVERHEAD, Entry
 from streamkit.channels._history import View, begin, follow
 from streamkit.channels._log import PAGE_BYTES, Appended, Log
 from streamkit.channels._position import Position
-from streamkit.errors import LogFullError, SealedError
+from streamkit.errors import SealedError
 
 
 @dataclass(slots=True)
@@ -106,9 +106,9 @@ class MemoryLog(Log):
 
     def _check_room(self, channel: str, kept: _Channel, size: int, *, keep: bool) -> None:
         if size > self.max_bytes or (keep and kept.bytes + size > self.max_bytes):
-            raise LogFullError(channel, f"{self.max_bytes} bytes of a channel")
+            raise self._full(channel, "bytes")
         if keep and len(kept.entries) >= self.max_events:
-            raise LogFullError(channel, f"{self.max_events} entries of a channel")
+            raise self._full(channel, "entries")
 
     def exists(self, channel: str) -> bool:
         """See `Log.exists`."""

@@ -25,7 +25,7 @@ from streamkit.channels._sqlite import rows
 from streamkit.channels._sqlite.connections import Connections, no_fork
 from streamkit.channels._sqlite.opening import transaction
 from streamkit.channels._sqlite.poller import Poller
-from streamkit.errors import LogFullError, SealedError
+from streamkit.errors import SealedError
 
 _SWEPT = 100
 """Channels that one append forgets at most."""
@@ -212,9 +212,9 @@ class SQLiteLog(Log):
         self, connection: sqlite3.Connection, channel: str, kept: rows.Channel, size: int, *, keep: bool
     ) -> None:
         if size > self.max_bytes or (keep and rows.held_bytes(connection, kept) + size > self.max_bytes):
-            raise LogFullError(channel, f"{self.max_bytes} bytes of a channel")
+            raise self._full(channel, "bytes")
         if keep and kept.count >= self.max_events:
-            raise LogFullError(channel, f"{self.max_events} entries of a channel")
+            raise self._full(channel, "entries")
 
     def _read(self, connection: sqlite3.Connection, kept: rows.Channel, offset: int, count: int) -> View:
         first = self._first_kept(connection, kept)
@@ -241,7 +241,7 @@ class SQLiteLog(Log):
 
     # -- watching ------------------------------------------------------------------------------------------------
 
-    def _watching(self, channel: str, tell: Tell, *, first: bool) -> None:
+    def _watching(self, channel: str, tell: Tell) -> None:
         poller = self._here.here().poller
         ready = poller is not None and poller.ready
         self._poller()

@@ -13,9 +13,10 @@ from uuid import uuid4
 
 from streamkit._engine.bodies import discard
 from streamkit._engine.stream import Stream
-from streamkit.channels._channels import Channels, refuse_loop
+from streamkit.channels._channels import refuse_loop
 from streamkit.channels._entry import Entry, read_payload, write_payload
 from streamkit.channels._position import MAX_NAME, check_channel
+from streamkit.channels._workers import Calls
 from streamkit.llm._flow import check_error, run
 from streamkit.llm._ui_machine import UIMessage
 from streamkit.llm._ui_resume import attach
@@ -55,7 +56,7 @@ class Chats:
     ) -> None:
         check_error(error)
         self.streams = streams
-        self._channels = Channels(streams.log)
+        self._calls = Calls(streams.log)
         self._cursor = cursor
         self._error = error
 
@@ -82,7 +83,7 @@ class Chats:
 
     async def _start(self, key: str, channel: str, source: Source) -> None:
         if await self.streams.start(key, source):
-            for before in await self._channels.call(lambda: self._follow(channel, key)):
+            for before in await self._calls.run(lambda: self._follow(channel, key)):
                 await self.streams.cancel(before)
 
     def start_sync(self, chat_id: str, parts: object, *, message_id: str | None = None) -> AsyncGenerator[Event, None]:
@@ -113,7 +114,7 @@ class Chats:
             LogUnavailableError: The log did not answer within its timeout.
         """
         channel = channel_of(chat_id)
-        key = await self._channels.call(lambda: self._last(channel))
+        key = await self._calls.run(lambda: self._last(channel))
         if key is None or _is_idle(await self.streams.status(key, after), is_saved=key == saved):
             return None
         return self._answer(key, after)
@@ -141,7 +142,7 @@ class Chats:
             LogUnavailableError: The log did not answer within its timeout.
         """
         channel = channel_of(chat_id)
-        key = await self._channels.call(lambda: self._last(channel))
+        key = await self._calls.run(lambda: self._last(channel))
         return key is not None and await self.streams.cancel(key)
 
     def stop_sync(self, chat_id: str) -> bool:

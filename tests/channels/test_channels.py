@@ -10,10 +10,23 @@ from typing import Any
 import pytest
 
 from streamkit import EncodeError, Event, EventStream, InvalidEventError
-from streamkit.channels import Channels, MemoryLog
+from streamkit.channels import Channels, Detached, MemoryLog, Subscription
 from streamkit.errors import LogUnavailableError
 from tests.channels.subscribed import TroubledLog, WaitingLog, opened, publish, take, told
 from tests.engine.drive import run, until
+
+
+def test_completion_offers_what_a_user_may_call() -> None:
+    """What the parts of the package ask of each other is no method of these."""
+
+    def offered(kind: type) -> set[str]:
+        return {name for name in dir(kind) if not name.startswith("_")}
+
+    both = {"publish", "position"}
+    assert offered(Channels) == {*both, *(f"{name}_sync" for name in both), "subscribe", "subscribers", "close"}
+    assert offered(Subscription) == {"aclose"}
+    both = {"start", "cancel", "status"}
+    assert offered(Detached) == {*both, *(f"{name}_sync" for name in both), "attach", "close"}
 
 
 class TestPublish:

@@ -38,7 +38,7 @@ def test_forged_position_leaves_the_log_as_it_was(make_store: MakeStore) -> None
             page = log.page("a", forged)
             assert (page.gap is None) == (forged in positions[9:]), forged  # the test's clock stands: tags are guessed
             assert {entry.payload for entry in page.entries} <= set(stored)
-    assert log.page("a", None).head == log.known("a") == positions[-1]
+    assert log.page("a", None).head == log._known("a") == positions[-1]
     assert [entry.payload for entry in log.page("a", None).entries] == stored
 
 
@@ -114,7 +114,7 @@ def test_process_remembers_a_bounded_number_of_channels(monkeypatch: pytest.Monk
     log = MemoryLog()
     for number in range(100):
         log.append(f"channel-{number}", b"t\nx")
-    remembered = log._known.here()
+    remembered = log._heads.here()
     assert list(remembered) == [f"channel-{number}" for number in range(90, 100)]
 
 

@@ -99,7 +99,7 @@ def test_entry_that_went_to_another_history_marks_the_place_again(make_store: Ma
     append(store, store.log, b"3")
     assert isinstance(store.now, Time)
     store.now.seconds += 1
-    elsewhere.learn("a", Position(two.epoch, two.offset + 1, int(store.now() * 1_000_000)))
+    elsewhere._learn("a", Position(two.epoch, two.offset + 1, int(store.now() * 1_000_000)))
     append(store, elsewhere, b"4")
     append(store, store.log, b"5")
     assert follow(store.log, one) == ["reset", b"3", "reset", b"4", b"5"]

@@ -134,7 +134,7 @@ class TestProcesses:
             thread = threading.Thread(target=lambda: [channels.publish_sync("a", number) for number in range(1_000)])
             thread.start()
             thread.join(5)
-            waiting = channels.hub().tails["a"]._told
+            waiting = channels._hubs.here().tails["a"]._told
             assert sum(len(entries or ()) for entries in waiting) <= 100
             assert told(await take(reader, 1_000)) == list(range(1_000))
             await reader.aclose()
@@ -170,7 +170,7 @@ class TestProcesses:
         held, done = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with channels._locks.here():
+            with channels._hubs._locks.here():
                 held.set()
                 done.wait(5)
 

@@ -29,7 +29,7 @@ class TestWatching:
         assert [entry.position for entry in ear.entries] == published
         assert all(one.follows(before.position) for before, one in zip(ear.entries, ear.entries[1:], strict=False))
         assert [entry.sealed for entry in ear.entries] == [False] * 9 + [True]
-        assert log.known("a") == published[-1]
+        assert log._known("a") == published[-1]
 
     def test_each_watcher_of_a_channel_is_told_to_look(self, new_log: NewLog) -> None:
         """The second too, though the subscription is there."""

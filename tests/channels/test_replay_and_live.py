@@ -89,7 +89,7 @@ class TestReplayAndLive:
             channels = Channels(MemoryLog())
             reader = await opened(channels, "a")
             await publish(channels, "a", 1, 2, 3)
-            tail = channels.hub().tails["a"]
+            tail = channels._hubs.here().tails["a"]
             entries = channels.log.page("a", None).entries
             for again in (entries, entries[:1], entries[2:], None):
                 tail.told(again)
@@ -113,7 +113,7 @@ class TestReplayAndLive:
             readers = [channels.subscribe("a", after=start) for _ in range(3)]
             reading = [asyncio.ensure_future(take(reader, 60)) for reader in readers[:2]]
             await settle()
-            tail, held = channels.hub().tails["a"], list[Entry]()
+            tail, held = channels._hubs.here().tails["a"], list[Entry]()
             log.unwatch("a", tail.told)
             for number in range(60):
                 log.append("a", b"j\n%d" % number)

@@ -88,7 +88,7 @@ class TestTroubledLog:
             clock, log = FakeClock(), TroubledLog()
             channels = Channels(log, clock=clock)
             reader = await opened(channels, "a")
-            tail = channels.hub().tails["a"]
+            tail = channels._hubs.here().tails["a"]
             log.unwatch("a", tail.told)
             await publish(channels, "a", 1, 2)
             log.watch("a", tail.told)
@@ -164,7 +164,7 @@ class TestTroubledLog:
                 await settle()
             log.broken = error
             if when == "live":
-                channels.hub().tails["a"].told(None)
+                channels._hubs.here().tails["a"].told(None)
             for each in waits:
                 with pytest.raises(RuntimeError, match="log has failed") as raised:
                     await each
@@ -206,7 +206,7 @@ class TestTroubledLog:
             log.down = True
             waits = asyncio.ensure_future(take(channels.subscribe("a"), 1))
             await until(lambda: bool(clock.pending))
-            task = channels.hub().tails["a"]._task
+            task = channels._hubs.here().tails["a"]._task
             assert task is not None
             task.cancel()
             with pytest.raises(RuntimeError, match="log has failed"):
@@ -218,10 +218,10 @@ class TestTroubledLog:
         """The channels that were joined before are left."""
 
         class Deaf(TroubledLog):
-            def _watching(self, channel: str, tell: Any, *, first: bool) -> None:
+            def _watching(self, channel: str, tell: Any) -> None:
                 if channel == "b":
                     raise OSError("no more files")
-                super()._watching(channel, tell, first=first)
+                super()._watching(channel, tell)
 
         async def work() -> None:
             log = Deaf()

@@ -10,7 +10,6 @@ is told. Channels are keys with an expiry, so any of the server's eviction polic
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from itertools import groupby
@@ -23,6 +22,7 @@ except ImportError as _exc:
     raise ImportError("RedisLog needs redis-py: pip install streamkit-http[redis]") from _exc
 
 from streamkit._engine.clock import SYSTEM, Clock
+from streamkit._engine.policy import check_seconds
 from streamkit._engine.threads import PerProcess
 from streamkit.channels._entry import Entry
 from streamkit.channels._history import View
@@ -31,7 +31,7 @@ from streamkit.channels._position import Position
 from streamkit.channels.redis._connections import Connections
 from streamkit.channels.redis._live import Live
 from streamkit.channels.redis._scripts import APPEND, EXISTS, HOLD, HOLDER, LOOK, RELEASE, VIEW
-from streamkit.errors import LogFullError, SealedError
+from streamkit.errors import SealedError
 
 __all__ = ["RedisLog"]
 
@@ -89,8 +89,7 @@ class RedisLog(Log):
         )
         if not isinstance(prefix, str) or not prefix or set(prefix) & set("{}"):
             raise ValueError(f"RedisLog.prefix must be text without braces, not {prefix!r:.200}")
-        if isinstance(probe, bool) or not isinstance(probe, int | float) or not 0 < probe < math.inf:
-            raise ValueError(f"RedisLog.probe must be seconds above zero, not {probe!r}")
+        check_seconds("RedisLog.probe", probe)
         if max_age is not None:
             probe = min(probe, max_age)  # reading puts off the end of a channel, which comes after twice its age
         self._prefix, self._own_time, self._closed = prefix, now is not None, False
@@ -137,10 +136,8 @@ class RedisLog(Log):
         )
         if what == b"sealed":
             raise SealedError(channel)
-        if what == b"bytes":
-            raise LogFullError(channel, f"{self.max_bytes} bytes of a channel")
-        if what == b"events":
-            raise LogFullError(channel, f"{self.max_events} entries of a channel")
+        if what in (b"bytes", b"entries"):
+            raise self._full(channel, "bytes" if what == b"bytes" else "entries")
         return Appended(Position(*map(int, position)), what == b"stored")
 
     def exists(self, channel: str) -> bool:
@@ -173,7 +170,7 @@ class RedisLog(Log):
 
     # -- watching ------------------------------------------------------------------------------------------------
 
-    def _watching(self, channel: str, tell: Tell, *, first: bool) -> None:
+    def _watching(self, channel: str, tell: Tell) -> None:
         if self._live.here().want(channel):
             tell(None)
 
@@ -189,7 +186,7 @@ class RedisLog(Log):
         if messages is None:
             self._tell(channel, None)
             return
-        self.learn(channel, entries[-1].position)
+        self._learn(channel, entries[-1].position)
         for is_fence, some in groupby(entries, lambda entry: entry.payload is None):
             self._tell(channel, None if is_fence else list(some))  # readers are to look what a fence is for
 

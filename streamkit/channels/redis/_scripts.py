@@ -159,7 +159,7 @@ if size > max_bytes then return answer('bytes', head) end
 if keep and not seal then
   local entry = oldest(head, fresh)
   if entry and head.after - entry.before + size > max_bytes then return answer('bytes', head) end
-  if entry and head.offset - entry.offset + 1 >= max_events then return answer('events', head) end
+  if entry and head.offset - entry.offset + 1 >= max_events then return answer('entries', head) end
 end
 
 head = add(head, head.epoch, math.max(stamp, head.tag + 1), payload, seal, name ~= '' and name)
