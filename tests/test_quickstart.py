@@ -95,7 +95,7 @@ class Reader:
             self._serve(program, rest)
         elif program == "open":
             self._open(rest[0])
-        elif program != "pip":  # see the test of what the pages install
+        elif program != "pip":  # see tests/how_to/test_commands.py
             self._run(step, program, rest)
 
     def _serve(self, program: str, arguments: list[str]) -> None:
@@ -148,20 +148,3 @@ def test_page_does_what_it_shows(page: Path, browser: Browser, tmp_path: Path) -
         reader = Reader(page, tmp_path, browser, stack)
         for step in done:
             reader.do(step)
-
-
-@needs("flask", "django", "fastapi", "starlette", "uvicorn", "waitress", "click", "httpx2")
-def test_what_the_pages_install_is_what_the_tests_have() -> None:
-    """Pip, told not to ask anyone, finds every requirement met: there are such names and such extras."""
-    installed = {
-        word
-        for page in (*PAGES, PAGES[0].parents[1] / "index.md")
-        for step in steps(page)
-        if step.action.startswith("pip install ")
-        for word in shlex.split(step.action)[2:]
-    }
-    assert len(installed) > len(PAGES)
-    command = [sys.executable, "-m", "pip", "install", "--no-index", "--disable-pip-version-check", *sorted(installed)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert "WARNING" not in ran.stderr  # as for an extra that there is not

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sqlite3
 import time
@@ -14,7 +15,7 @@ from typing import Any, get_args
 
 import pytest
 
-from streamkit import Event
+from streamkit import Event, EventDecoder
 from streamkit.channels import Channels, Log, MemoryLog, SQLiteLog, Subscription
 from streamkit.channels._history import Reason
 from streamkit.channels._position import base36
@@ -26,6 +27,7 @@ from tests.test_how_to import BLOCK, run
 
 TEXT = (Path(__file__).parents[1] / "docs" / "resume.md").read_text(encoding="utf-8")
 SETUP, SNAPSHOT, PAGE_LOAD, VISIBLE = BLOCK.findall(TEXT)
+(GAP,) = re.findall(r"^```http\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 HEAD = "it asks for what follows"
 READER = {"Accept": "text/event-stream"}
 
@@ -148,7 +150,11 @@ async def first(events: AsyncIterator[Event], count: int) -> list[Event]:
 
 
 def test_gap_event_is_as_shown(make_log: MakeLog) -> None:
-    """Its fields, and an id from which nobody is told of a second gap."""
+    """Its fields, its ids but for the times in them, and an id from which nobody is told of a second gap."""
+    (shown,) = EventDecoder().feed(GAP.encode() + b"\n")
+
+    def places(*ids: str | None) -> list[str]:
+        return [str(text).split(".")[part] for text in ids for part in (0, 2)]  # the channel and the offset
 
     async def main() -> None:
         channels = Channels(make_log())
@@ -156,6 +162,9 @@ def test_gap_event_is_as_shown(make_log: MakeLog) -> None:
         (gap,) = await first(channels.subscribe("orders", after=ids[3]), 1)
         assert gap.data == {"requested": ids[3], "oldest": ids[5], "reason": "evicted"}
         assert gap.id == ids[5]
+        data = json.loads(shown.data)
+        assert (shown.event, list(data), data["reason"]) == (gap.event, list(gap.data), "evicted")
+        assert places(shown.id, data["requested"], data["oldest"]) == places(ids[5], ids[3], ids[5])
         again = await first(channels.subscribe("orders", after=gap.id), 5)
         assert [event.data for event in again] == [6, 7, 8, 9, 10]
 

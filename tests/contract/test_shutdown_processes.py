@@ -1,4 +1,7 @@
-"""Contract point 10 where the process is not a plain one: forked after the import, reloaded, with several loops."""
+"""Contract point 10 where the process is not a plain one: forked after the import, reloaded, with several loops.
+
+The hooks of docs/shutdown.md run as they stand there.
+"""
 
 from __future__ import annotations
 

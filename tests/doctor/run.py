@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -35,3 +36,9 @@ def run(*arguments: str, columns: int = 100, environment: dict[str, str] | None 
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
+
+
+def without_measures(text: str) -> list[str]:
+    """Return the lines of a report without what differs from run to run: numbers, and when events came."""
+    plain = re.sub(r"[\u2581-\u2588]", " ", re.sub(r"\d+(\.\d+)?", "N", text))
+    return [" ".join(line.split()) for line in plain.splitlines() if line.strip()]

@@ -13,11 +13,14 @@ from streamkit.doctor.report import MEANINGS
 from tests.doctor.odd_server import OddServer, odd_server
 from tests.doctor.relay import Relay, Ways, Whole
 from tests.doctor.run import run
+from tests.pages import ROOT, blocks
 from tests.rig.browser import headless_chromium
 from tests.rig.requirements import needs
 from tests.rig.servers import Server
 
 pytestmark = [pytest.mark.servers, needs("click", "rich", "httpx", "gunicorn")]
+
+SHOWN = json.loads(next(block.text for block in blocks(ROOT / "docs" / "doctor.md") if block.language == "json"))
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +42,15 @@ def test_json_has_its_schema(buffered: str) -> None:
     ran = run("doctor", buffered, "--json")
     report = json.loads(ran.out)
     assert (ran.code, ran.err) == (1, "")
-    assert list(report) == ["url", "verdict", "findings", "probes"]
+    assert list(report) == list(SHOWN)
     assert (report["url"], report["verdict"]) == (buffered, "buffers")
     for finding in report["findings"]:
-        assert list(finding) == ["mechanism", "severity", "evidence", "suspect", "cure"]
+        assert list(finding) == list(SHOWN["findings"][0])
         assert finding["mechanism"] in MEANINGS
         assert finding["severity"] in {"ok", "info", "warning", "error"}
     plain = next(probe for probe in report["probes"] if probe["name"] == "plain")
+    assert list(plain) == list(SHOWN["probes"][0])
+    assert list(plain["arrivals"][0]) == list(SHOWN["probes"][0]["arrivals"][0])
     assert (plain["shape"], plain["events"], plain["expected"], plain["status"]) == ("whole", 14, 14, 200)
     assert len(plain["sent_ms"]) == 14
     assert sum(arrival["events"] for arrival in plain["arrivals"]) == 14

@@ -1,67 +1,26 @@
-"""resume.md, deploying.md, shutting-down.md: their programs run, each server takes the options of its commands."""
+"""resume.md, shutting-down.md: their programs run. Their commands are run in test_commands."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-import shlex
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from streamkit.testing import open_stream
 from tests.engine.interpreter import python
 from tests.rig.requirements import needs
-from tests.test_how_to import PAGES, blocks_of, run
+from tests.test_how_to import blocks_of, run
 
 CHANNEL, ROWS = blocks_of("resume.md")
 GRACE, CLEANUP = blocks_of("shutting-down.md")
-
-
-def commands() -> list[tuple[str, str]]:
-    """Return each command that starts a server, in a block or in a table, with its page."""
-    found = []
-    for page in ("resume.md", "deploying.md", "shutting-down.md"):
-        text = (PAGES / page).read_text(encoding="utf-8")
-        lines = re.findall(r"(?:^|`)((?:uvicorn|gunicorn|hypercorn|granian) .*?)(?:`|$)", text, re.MULTILINE)
-        found += [(page, line) for line in lines if ":" in line]
-    return found
 
 
 @pytest.fixture(autouse=True)
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run in a directory of its own."""
     monkeypatch.chdir(tmp_path)
-
-
-def test_commands_are_found() -> None:
-    """There are some of each server, else nothing would be checked."""
-    assert {line.split()[0] for _, line in commands()} == {"uvicorn", "gunicorn", "hypercorn", "granian"}
-
-
-@needs("uvicorn", "gunicorn", "hypercorn", "granian")
-@pytest.mark.parametrize(("page", "line"), commands())
-def test_server_takes_the_options_of_the_command(page: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its own parser."""
-    program, *options = shlex.split(line)
-    if program == "gunicorn":
-        from gunicorn.config import Config
-
-        taken = Config(prog="gunicorn").parser().parse_args(options)
-        assert taken.args == ["app:app"]
-    elif program == "hypercorn":
-        import hypercorn.__main__
-
-        monkeypatch.setattr(hypercorn.__main__, "run", lambda config: config.graceful_timeout)
-        assert hypercorn.__main__.main(options) == 30
-    else:
-        import granian.cli
-        from uvicorn.main import main
-
-        command: Any = main if program == "uvicorn" else granian.cli.cli
-        assert command.make_context(program, options).params["app"] == "app:app"
 
 
 @needs("flask")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.doctor.run import run
+from tests.doctor.run import run, without_measures
 from tests.proxies.running import cases, configuration, open_proxy
 from tests.proxies.setup import LIMIT, Setup
 from tests.proxies.setups import SETUPS
@@ -317,12 +317,6 @@ def test_command_says_the_same(probes: Probes, name: str, options: tuple[str, ..
     assert (wanted in mechanisms, done.code, done.err) == (True, code, "")
 
 
-def _without_measures(text: str) -> list[str]:
-    """Return the lines of a report without what differs from run to run: numbers, and when events came."""
-    plain = re.sub(r"[\u2581-\u2588]", " ", re.sub(r"\d+(\.\d+)?", "N", text))
-    return [" ".join(line.split()) for line in plain.splitlines() if line.strip()]
-
-
 @only("nginx-behind-nginx")
 def test_readme_shows_what_the_terminal_shows(probes: Probes, name: str) -> None:
     """Every line of it, in its order; where it says so, lines are left out."""
@@ -330,8 +324,8 @@ def test_readme_shows_what_the_terminal_shows(probes: Probes, name: str) -> None
     with probes.behind(name) as url:
         address = url.removesuffix(PATH) + "/__stream_probe"
         for _ in range(LOOKS):
-            printed = _without_measures(run("doctor", address, columns=100).out.replace(address, "ADDRESS"))
-            wanted = _without_measures(re.sub(r"http\S+", "ADDRESS", shown).replace("[...]\n", ""))
+            printed = without_measures(run("doctor", address, columns=100).out.replace(address, "ADDRESS"))
+            wanted = without_measures(re.sub(r"http\S+", "ADDRESS", shown).replace("[...]\n", ""))
             lines = iter(printed)
             if all(line in lines for line in wanted):
                 break

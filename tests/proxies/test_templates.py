@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.pages import commands
 from tests.proxies.running import DEPLOY
 from tests.rig.http import HTTPStream
 from tests.rig.process import Process
@@ -58,6 +61,20 @@ def test_both_ways_of_lambda_are_told_to_stream() -> None:
     for line in (*MODES, "InvokeMode: RESPONSE_STREAM", "AWS_LWA_INVOKE_MODE: response_stream"):
         assert line in text
     assert "/response-streaming-invocations" in text
+
+
+def test_commands_of_the_page_give_what_the_templates_ask_for() -> None:
+    """One command of aws.md for each, with the parameters that have no default and the right to make its role."""
+    lines = [line for line in commands(DEPLOY / "aws.md") if line.startswith("aws cloudformation deploy ")]
+    deployed = {}
+    for options in map(shlex.split, lines):
+        text = (DEPLOY / "aws" / options[options.index("--template-file") + 1]).read_text()
+        given = {word.partition("=")[0] for word in options[options.index("--parameter-overrides") + 1 :]}
+        parameters = re.findall(r"^  (\w+):\n((?: {4}.*\n)+)", text.partition("\nResources:\n")[0], re.MULTILINE)
+        assert given == {name for name, says in parameters if "Default:" not in says}
+        assert ("CAPABILITY_IAM" in options) == ("AWS::IAM::Role" in text)
+        deployed[text] = options
+    assert sorted(deployed) == sorted(template.read_text() for template in TEMPLATES)
 
 
 APP = """

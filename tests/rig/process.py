@@ -81,6 +81,14 @@ class Process:
         """Return what the program has written to stdout and stderr."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    def terminate(self) -> None:
+        """Send SIGTERM to the process that was started, and to it alone, as what stops a server does."""
+        self._process.terminate()
+
+    def wait(self, within: float) -> int:
+        """Wait until that process has ended; return its exit code, or the signal that ended it as a negative number."""
+        return self._process.wait(within)
+
     def stop(self, within: float = 3.0) -> None:
         """End the process group by its signal, and what is left by SIGKILL after `within` seconds."""
         self._signal(self._stop_by)
