@@ -253,8 +253,8 @@ class EventStream(Format):
         return event.frames.get(self._writes) or event.written(self._writes, lambda: self._fields(event))
 
     def _fields(self, event: Event) -> bytes:
-        data = event._data
-        plain = type(data) is self._text and "\n" not in data and "\r" not in data and data.isascii()
+        data, kind = event._data, type(event._data)
+        plain = kind is self._text and "\n" not in data and "\r" not in data and data.isascii()
         head = "" if event._retry is None else f"retry: {event._retry}\n"
         if event._event is not None and event._id is not None:
             head = f"event: {event._event}\nid: {event._id}\n{head}"
