@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from streamkit._format import Format
-from streamkit._json import _CR, _LF, Dumps, encoder
+from streamkit._json import Dumps, encoder
 from streamkit.errors import EncodeError
 from streamkit.sse import MISSING, EncodedEvent, Event
 
@@ -34,9 +34,9 @@ class NDJSON(Format):
             EncodeError: The item is not JSON, or `dumps` wrote a line break.
         """
         line = self._dumps(item) if type(item) is dict else json_text(item, self._dumps)
-        if _LF in line or _CR in line:
+        if b"\n"[0] in line or b"\r"[0] in line:
             raise EncodeError(type(item).__name__, "its JSON has a line break; let dumps write one line")
-        return b"%b\n" % line if line else b""
+        return line + b"\n" if line else b""
 
 
 def json_text(item: object, dumps: Callable[[object], bytes]) -> bytes:

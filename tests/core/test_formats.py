@@ -49,6 +49,13 @@ def bytewise(frame: bytes) -> list[bytes]:
     return [frame[at : at + 1] for at in range(len(frame))]
 
 
+def in_use(stream: EventStream) -> EventStream:
+    """Let the format write so many dicts that it takes the shorter way from now on."""
+    for _ in range(sse._LOOKS):
+        stream.encode({})
+    return stream
+
+
 # format, item, its frame, what a client gets (by itself, as the first of its stream)
 WRITTEN: list[tuple[Format, object, bytes, list[Any]]] = [
     (TEXT, "hello", b"data: hello\n\n", [Event("hello")]),
@@ -236,18 +243,34 @@ def test_record_separator_from_a_custom_encoder_is_refused_in_json_seq() -> None
         JSONSeq(dumps=lambda obj: '"\x1e"').encode([1])
 
 
-@pytest.mark.parametrize("format", [TEXT, EventStream(dumps=_json.dumps)])
-def test_dict_of_field_names_is_data_and_warns_once(format: Format) -> None:
+@pytest.mark.parametrize("dumps", [None, _json.dumps])
+def test_dict_of_field_names_is_data_and_warns_once(dumps: _json.Dumps | None) -> None:
     """The habit of another library is met with one hint, and the item is still JSON."""
     sse._warn_of_dict.cache_clear()
+    format = EventStream(dumps=dumps)
     with pytest.warns(UserWarning, match=r"Event\(\*\*d\)") as caught:
         assert format.encode({"data": 1, "id": 2}) == b'data: {"data":1,"id":2}\n\n'
-    assert len(caught) == 1
+    assert [warning.filename for warning in caught] == [__file__]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        TEXT.encode({"data": 1})
-        TEXT.encode({"event": 1})
-        TEXT.encode({"data": 1, "other": 2})
+        format.encode({"data": 1})
+        sse._warn_of_dict.cache_clear()
+        format.encode({"event": 1})
+        format.encode({"data": 1, "other": 2})
+
+
+def test_hint_about_dicts_is_given_at_the_first_hundred_of_a_format_alone() -> None:
+    """Who has sent so many that were data means data; and each dict after them costs a tenth less."""
+    sse._warn_of_dict.cache_clear()
+    stream = EventStream()
+    for _ in range(99):
+        stream.encode({"token": "x"})
+    with pytest.warns(UserWarning, match=r"Event\(\*\*d\)"):
+        stream.encode({"data": 1})
+    sse._warn_of_dict.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stream.encode({"data": 1})
 
 
 def test_defaults_of_each_format() -> None:

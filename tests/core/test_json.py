@@ -22,6 +22,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamkit import NDJSON, EncodeError, Event, EventStream, Format, _json
+from tests.core.test_formats import in_use
 
 Encode = Callable[[object], bytes]
 Point = namedtuple("Point", "x y")
@@ -179,9 +180,10 @@ def test_json_is_compact_utf8(encode: Encode) -> None:
     assert encode({"a": [1, "é"]}) == '{"a":[1,"é"]}'.encode()
 
 
-def test_fragment_of_orjson_forges_no_event() -> None:
+@pytest.mark.parametrize("stream", [EventStream(), in_use(EventStream())], ids=["new", "in use"])
+def test_fragment_of_orjson_forges_no_event(stream: EventStream) -> None:
     """Raw JSON passes, but its line breaks stay inside the data."""
-    frame = EventStream().encode({"a": orjson.Fragment(b"1\n\nid: 7\r\r")})
+    frame = stream.encode({"a": orjson.Fragment(b"1\n\nid: 7\r\r")})
     assert frame == b'data: {"a":1\ndata: \ndata: id: 7\ndata: \ndata: }\n\n'
 
 
@@ -205,7 +207,7 @@ def test_both_encoders_agree_on_every_value(value: object) -> None:
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize("format", [EventStream(), NDJSON()], ids=["sse", "ndjson"])
+@pytest.mark.parametrize("format", [in_use(EventStream()), NDJSON()], ids=["sse", "ndjson"])
 @given(st.dictionaries(st.text() | st.integers(), values))
 @example({"a": float("nan")})
 @example({"a": "\u2028"})
@@ -220,6 +222,12 @@ def test_formats_write_of_a_dict_what_dumps_does(format: Format, value: dict[obj
         except EncodeError as error:
             answers.append((error.item_type, error.detail))
     assert answers[0] == answers[1]
+
+
+def test_dict_goes_to_the_encoder_of_ones_own_however_many_were_written() -> None:
+    """The shorter way is that of the default encoder alone."""
+    stream = EventStream(dumps=lambda obj: '"mine"')
+    assert in_use(stream).encode({}) == b'data: "mine"\n\n'
 
 
 def test_null_that_is_surely_none_needs_no_second_encoder(monkeypatch: pytest.MonkeyPatch) -> None:

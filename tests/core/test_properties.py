@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamkit import NDJSON, EncodeError, Event, EventDecoder, EventStream, InvalidEventError, JSONSeq, TextStream
-from tests.core.test_formats import decoded, decoder_of
+from tests.core.test_formats import decoded, decoder_of, in_use
 
 # A drawn dict may look like an event's fields, which earns a hint that is tested elsewhere.
 pytestmark = pytest.mark.filterwarnings("ignore:a dict of data")
@@ -47,6 +47,7 @@ trees = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(nasty, inner),
     max_leaves=6,
 )
+IN_USE = {as_json: in_use(EventStream(json=as_json)) for as_json in (False, True)}
 LINE = re.compile(rb"(?:data: .*|event: .*|id: .*|retry: \d+|: .*)")
 
 
@@ -105,9 +106,10 @@ def test_json_events_arrive_with_equal_values(sent: list[Event], data: st.DataOb
 
 @given(events() | nasty | trees, st.booleans(), st.integers(0, 9))
 def test_no_item_forges_a_line_of_an_event_stream(item: Any, as_json: bool, retry: int) -> None:
-    """Every line of a frame is a field that we wrote, and only its end is blank."""
+    """Every line of a frame is a field that we wrote, and only its end is blank; however many were written before."""
     stream = EventStream(json=as_json)
     frame = stream.encode(item)
+    assert IN_USE[as_json].encode(item) == frame
     for one in (frame, stream.with_retry(frame, retry)):
         assert b"\r" not in one
         assert one.endswith(b"\n\n")
