@@ -40,7 +40,7 @@ def test_clock_is_that_of_the_test_alone() -> None:
         thread = threading.Thread(target=make)
         thread.start()
         thread.join()
-    here, elsewhere = (response.stream.clock for response in made)
+    here, elsewhere = (response._stream.clock for response in made)
     assert elsewhere is SYSTEM
     assert here is not SYSTEM
 
