@@ -38,6 +38,7 @@ LISTEN = {
 }
 ENDED = {0, -signal.SIGTERM}  # uvicorn ends by the signal that it got
 ASKS = re.compile(r"(\w+=\S.* )?streamkit (doctor|tail) ")
+PLAIN = re.compile(r"https://example\.\w+/(?!__)\S+")
 ADDRESS = re.compile(r"https://example\.\w+")
 WITHIN = 30.0
 LOOKS = 3
@@ -232,7 +233,8 @@ def test_server_of_shutting_down_lets_an_answer_end(command: str) -> None:
 def asking() -> dict[str, str | None]:
     """Return each command that asks a server, with the text block after it, which is what that prints.
 
-    README.md's has a proxy to find, and is run by tests/proxies.
+    Of those that differ by the address of a stream alone there is one, that whose output is shown. README.md's has a
+    proxy to find, and is run by tests/proxies.
     """
     found: dict[str, str | None] = {}
     for page in PAGES:
@@ -244,7 +246,9 @@ def asking() -> dict[str, str | None]:
             for line in block.text.splitlines() if block.language == "sh" else ():
                 if ASKS.match(line):
                     found.setdefault(command := line)
-    return found
+    # The last of a kind stays.
+    kinds = {PLAIN.sub("URL", command): command for command in sorted(found, key=lambda command: bool(found[command]))}
+    return {command: found[command] for command in kinds.values()}
 
 
 ASKING = asking()
