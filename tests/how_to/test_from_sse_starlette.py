@@ -58,9 +58,9 @@ def test_each_program_notices_a_client_that_leaves(program: str) -> None:
 
 
 def test_middleware_leaves_the_caching_that_the_old_response_asks_for() -> None:
-    """And drops the header that is the server's."""
+    """It asks proxies not to compress beside it, and drops the header that is the server's."""
     with open_stream(run(BEFORE, MIDDLEWARE)["app"], "GET", "/prices") as stream:
-        assert stream.headers["cache-control"] == "no-store"
+        assert stream.headers["cache-control"] == "no-store, no-transform"
         assert "connection" not in stream.headers
     with open_stream(run(AFTER)["app"], "GET", "/prices") as stream:
         assert stream.headers["cache-control"] == "no-cache, no-transform"
