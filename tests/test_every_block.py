@@ -1,31 +1,22 @@
 """Every block of code that a reader is shown is run by a test, or stands here with the reason why it cannot be.
 
 PAGES says of each page how many blocks of which language it has, and which tests run them: a block that is added is
-missed here until somebody has said what runs it. `make soak` breaks each block in a copy of the repository, and sees
-those tests fail.
+missed here until somebody has said what runs it. tests/chaos/test_broken_blocks.py sees whether that is so.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
-import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
-from tests.pages import FENCE, ROOT, Block, blocks, pages
+from tests.pages import FENCE, ROOT, blocks, pages
 
 COMMANDS = "tests/how_to/test_commands.py"
 INSTALL = f"{COMMANDS}::test_what_the_pages_install_is_what_the_tests_have"
 ASK = f"{COMMANDS}::test_command_that_asks_finds_a_stream"
-QUOTED = (
-    "tests/proxies/test_pages.py"  # each is a part of a file that test_frames and its neighbours send streams through
-)
+QUOTED = "tests/proxies/test_pages.py"  # parts of files through which test_frames and its neighbours send streams
 EXAMPLE = "tests/examples/test_folders.py"
 QUICKSTART = "tests/test_quickstart.py"
 PROMPTS = "tests/test_docs.py"
@@ -174,58 +165,3 @@ def test_what_is_not_run_is_there() -> None:
         texts = [block.text for block in blocks(ROOT / name) if (block.language or "plain") == language]
         for word in begins:
             assert any(text.split()[0] == word for text in texts), (name, word)
-
-
-def is_run(block: Block) -> bool:
-    """Say whether a test runs a block."""
-    begins, _ = NOT_RUN.get((block.page, block.language or "plain"), ((), ""))
-    return block.text.split()[0] not in begins
-
-
-def broken(block: Block) -> str:
-    """Return the text of a block with a fault that nobody who runs it can miss."""
-    text = block.text
-    if ">>> " in text:
-        return f"{text.rstrip()}\n>>> 1 / 0\n\n"
-    if block.language == "html":
-        return text.replace("</script>", " )(</script>") if "</script>" in text else "<p>broken</p>\n"
-    faults = {"python": 'raise SystemError("broken")\n', "js": ")(\n", "jsx": ")(\n"}
-    if block.language == "sh":
-        return f"{text.rstrip()} --broken\n"
-    return text + faults.get(block.language, "broken\n")
-
-
-def outcome(tests: tuple[str, ...], root: Path) -> int:
-    """Run tests of a copy of the repository; return pytest's exit code."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    return subprocess.run(command, cwd=root, stdout=subprocess.DEVNULL, timeout=400, check=False).returncode
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy what git knows of."""
-    root = tmp_path_factory.mktemp("copy")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    for name in filter(None, listed.stdout.split("\0")):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, root / name)
-    return root
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if any(map(is_run, blocks(ROOT / name)))])
-def test_broken_block_fails_a_test(name: str, copy: Path) -> None:
-    """Whichever block of a page it is: the tests that run it pass while it is whole, and fail while it is broken."""
-    page, tests = ROOT / name, PAGES[name].tests
-    text = page.read_text(encoding="utf-8")
-    assert outcome(tests, copy) == 0
-    unseen = []
-    for place, block in zip(FENCE.finditer(text), blocks(page), strict=True):
-        if is_run(block):
-            fault = textwrap.indent(broken(block), place[1])
-            (copy / name).write_text(text[: place.start(3)] + fault + text[place.end(3) :], encoding="utf-8")
-            if outcome(tests, copy) not in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
-                unseen.append(block.text)
-    (copy / name).write_text(text, encoding="utf-8")
-    assert unseen == []
