@@ -18,6 +18,7 @@ from streamkit.errors import DecodeError
 
 KEPT = 16_384  # bytes of a body that is no stream
 MOST = 2**24  # bytes of one body, once decompressed
+LATEST = 1e12  # seconds on the clock of a probe
 
 
 class Enough(Exception):
@@ -87,12 +88,12 @@ class Recorder:
 
     def _frame(self, at: float, value: object) -> None:
         """Note one frame; those of the probe say when they were sent."""
-        if not isinstance(value, dict) or not isinstance(value.get("sent"), float):
+        if not isinstance(value, dict) or not _is_time(value.get("sent")):
             self._frames.append(Frame(at))
             return
         seq = value.get("seq")
         self._frames.append(Frame(at, value["sent"], seq if isinstance(seq, int) else 0))
-        if isinstance(value.get("nonce"), str) and isinstance(value.get("head"), float):
+        if isinstance(value.get("nonce"), str) and _is_time(value.get("head")):
             self._fields.update(nonce=value["nonce"], head_sent=value["head"], echo=_texts(value.get("echo")))
 
     @property
@@ -110,6 +111,11 @@ class Recorder:
         fields = {**self._fields, "ending": ending, "ended_at": at}
         fields.setdefault("fault", fault)
         return Observation(**fields, arrivals=tuple(self._arrivals), frames=tuple(self._frames), body=self._body)
+
+
+def _is_time(value: object) -> bool:
+    """Tell whether a value may be the time of a probe; JSON has numbers too large to reckon with."""
+    return isinstance(value, float) and abs(value) < LATEST
 
 
 def _json(text: object) -> object:

@@ -102,9 +102,12 @@ def _ms(seconds: float) -> float:
 
 
 def sent_at(seen: Observation) -> list[float]:
-    """Return when each frame was sent, in seconds of the reader's clock: as if the quickest had taken no time."""
+    """Return when each frame was sent, in seconds of the reader's clock: as if the quickest had taken no time.
+
+    Nothing, where one of them does not say.
+    """
     stamped = [(frame.at, frame.sent) for frame in seen.frames if frame.sent is not None]
-    if not stamped:
+    if not stamped or len(stamped) < len(seen.frames):
         return []
     quickest = min(at - sent for at, sent in stamped)
     return [sent + quickest for _, sent in stamped]

@@ -128,6 +128,12 @@ CASES: dict[str, tuple[Proxy, set[str], str, str]] = {
     ),
     "two hops": (nginx_before_haproxy, {"whole-body", "byte-quantum", "time-quantum"}, "buffers", "http-no-delay"),
     "NDJSON alone": (only("ndjson", buffer(whole)), {"whole-body"}, "buffers", "proxy_buffering off"),
+    "large events, 16 KB": (
+        only("large", buffer(pieces(16_000), cured_by=ACCEL)),
+        {"byte-quantum"},
+        "buffers",
+        "X-Accel-Buffering: no",
+    ),
     "HTTP/2 alone": (only("http2", buffer(whole)), {"whole-body"}, "buffers", "proxy_buffering off"),
 }
 
@@ -260,6 +266,22 @@ def test_streams_that_are_all_cut_at_one_age_are_cut_by_their_age() -> None:
     """No silence, the same time, all of them."""
     findings = diagnose(battery(lambda asking: observe(asking, stop=1.0, ending="cut")))
     assert "total-cut" in {finding.mechanism for finding in findings}
+    assert verdict(findings) == "broken"
+
+
+def test_streams_that_break_off_at_no_common_age_are_broken() -> None:
+    """There is no product to suspect, so the first of them is shown as it was."""
+    stops = {"plain": 0.5, "gzip": 1.2}
+
+    def proxy(asking: Asking) -> Observation:
+        stop = stops.get(asking.variant.name)
+        seen = observe(asking, stop=stop, ending="clean" if stop is None else "cut")
+        return seen if stop is None else replace(seen, fault="reset")
+
+    findings = diagnose(battery(proxy))
+    assert [(finding.mechanism, finding.severity) for finding in findings] == [("error", "error")]
+    assert findings[0].evidence == "plain broke off after 3 of 14 events: reset"
+    assert (findings[0].suspect, findings[0].cure) == ("", "")
     assert verdict(findings) == "broken"
 
 
