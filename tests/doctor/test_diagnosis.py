@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from streamkit.doctor.battery import HTTP2, SECOND_ROUND, VARIANTS, Asking, idle_variants
-from streamkit.doctor.diagnosis import diagnose, verdict
-from streamkit.doctor.observation import Observation
+from streamkit.doctor._battery import HTTP2, SECOND_ROUND, VARIANTS, Asking, idle_variants
+from streamkit.doctor._diagnosis import diagnose, verdict
+from streamkit.doctor._observation import Observation
 from tests.doctor.simulated import (
     Pairs,
     Path,

@@ -286,7 +286,7 @@ def test_missing_extra_is_named(missing: str) -> None:
     """An ImportError says what to install; the command says it in one line, with exit code 2."""
     code = (
         f"import sys; sys.modules[{missing!r}] = None\n"
-        "try:\n    import streamkit.doctor.cli\nexcept ImportError as exc:\n    print(exc)\n"
+        "try:\n    import streamkit.doctor._cli\nexcept ImportError as exc:\n    print(exc)\n"
         "from streamkit.doctor.command import main\nmain()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)

@@ -13,7 +13,7 @@ from tests.rig.requirements import needs
 from tests.rig.servers import SERVERS, Server
 
 if TYPE_CHECKING:
-    from streamkit.doctor.examine import Diagnosis
+    from streamkit.doctor._examine import Diagnosis
 
 pytestmark = [pytest.mark.servers, needs("httpx", "uvicorn", "gunicorn")]
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from streamkit.doctor.battery import VARIANTS
-from streamkit.doctor.diagnosis import diagnose, verdict
-from streamkit.doctor.observation import Finding, Observation
-from streamkit.doctor.recorder import Recorder
-from streamkit.doctor.report import as_json, between, result
+from streamkit.doctor._battery import VARIANTS
+from streamkit.doctor._diagnosis import diagnose, verdict
+from streamkit.doctor._observation import Finding, Observation
+from streamkit.doctor._recorder import Recorder
+from streamkit.doctor._report import as_json, between, result
 from tests.doctor.simulated import Path, battery, buffer, jitter, observe, one_late, pieces, timer, whole
 from tests.rig.requirements import needs
 
@@ -25,7 +25,7 @@ PLAIN, CUT = VARIANTS[0], VARIANTS[-1]
 
 def diagnosis(url: str, observations: Sequence[Observation]) -> Any:
     """Return what was found at one address."""
-    from streamkit.doctor.examine import Diagnosis
+    from streamkit.doctor._examine import Diagnosis
 
     findings = diagnose(observations)
     return Diagnosis(url, verdict(findings), findings, observations, True, 1.0)
@@ -35,8 +35,8 @@ def reports(*found: Any) -> tuple[str, str]:
     """Return both reports for people: of the terminal, and the page."""
     from rich.console import Console
 
-    from streamkit.doctor import terminal
-    from streamkit.doctor.page import page
+    from streamkit.doctor import _terminal as terminal
+    from streamkit.doctor._page import page
 
     printed = io.StringIO()
     for one in found:
@@ -89,7 +89,7 @@ NOTHING = [Finding("error", "warning", "too few")]
 )
 def test_two_addresses_point_at_a_hop(outside: list[Finding], inside: list[Finding], says: str) -> None:
     """The page has the same words."""
-    from streamkit.doctor.examine import Diagnosis
+    from streamkit.doctor._examine import Diagnosis
 
     found = [
         Diagnosis(url, verdict(findings), findings, [], True, 1.0)

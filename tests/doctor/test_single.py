@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from streamkit.doctor.diagnosis import verdict
-from streamkit.doctor.failures import failure
-from streamkit.doctor.observation import Arrival, Ending, Frame, Observation, Variant
-from streamkit.doctor.single import doubtful, judge
+from streamkit.doctor._diagnosis import verdict
+from streamkit.doctor._failures import failure
+from streamkit.doctor._observation import Arrival, Ending, Frame, Observation, Variant
+from streamkit.doctor._single import doubtful, judge
 
 STREAM = Variant("stream")
 HEADERS = {"content-type": "text/event-stream; charset=utf-8"}

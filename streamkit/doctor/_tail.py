@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.text import Text
 
 from streamkit.client import NotAStreamError, Reader, Reconnection, connect_sync
+from streamkit.doctor._failures import EVENTS, failure
+from streamkit.doctor._fetch import ACCEPT, why
 from streamkit.doctor._httpx import httpx
-from streamkit.doctor.failures import EVENTS, failure
-from streamkit.doctor.fetch import ACCEPT, why
-from streamkit.doctor.observation import Observation, Variant
-from streamkit.doctor.report import printable
+from streamkit.doctor._observation import Observation, Variant
+from streamkit.doctor._report import printable
 from streamkit.errors import DecodeError
 from streamkit.sse import Event
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamkit.decode import EventDecoder, JSONSeqDecoder, NDJSONDecoder
-from streamkit.doctor.contract import MARK
-from streamkit.doctor.failures import EVENTS, RECORDS, STREAMS, content_type
-from streamkit.doctor.observation import Arrival, Ending, Frame, Observation, Variant
+from streamkit.doctor._contract import MARK
+from streamkit.doctor._failures import EVENTS, RECORDS, STREAMS, content_type
+from streamkit.doctor._observation import Arrival, Ending, Frame, Observation, Variant
 from streamkit.errors import DecodeError
 
 KEPT = 16_384  # bytes of a body that is no stream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from streamkit.doctor.observation import Finding, Observation
+from streamkit.doctor._observation import Finding, Observation
 
 # Types that a streaming client reads. EventSource takes the first alone (WHATWG HTML, 9.2.2).
 EVENTS = "text/event-stream"

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from streamkit.doctor.observation import Finding, Observation
-from streamkit.doctor.seen import Seen
-from streamkit.doctor.shape import Shape, shape
+from streamkit.doctor._observation import Finding, Observation
+from streamkit.doctor._seen import Seen
+from streamkit.doctor._shape import Shape, shape
 
 if TYPE_CHECKING:
-    from streamkit.doctor.examine import Diagnosis
+    from streamkit.doctor._examine import Diagnosis
 
 EXIT_CODES = {"streams": 0, "buffers": 1, "broken": 2, "unknown": 2}
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit, urlunsplit
 
 from streamkit.client._errors import shown
-from streamkit.doctor.battery import GZIP, HTTP2, PLAIN, SECOND_ROUND, VARIANTS, Asking, idle_variants
-from streamkit.doctor.diagnosis import diagnose, verdict
-from streamkit.doctor.fetch import Client, Target, client_of, unresolvable
-from streamkit.doctor.observation import Finding, Observation, Variant, Verdict
-from streamkit.doctor.recorder import is_card
-from streamkit.doctor.seen import Seen
-from streamkit.doctor.single import doubtful, judge
+from streamkit.doctor._battery import GZIP, HTTP2, PLAIN, SECOND_ROUND, VARIANTS, Asking, idle_variants
+from streamkit.doctor._diagnosis import diagnose, verdict
+from streamkit.doctor._fetch import Client, Target, client_of, unresolvable
+from streamkit.doctor._observation import Finding, Observation, Variant, Verdict
+from streamkit.doctor._recorder import is_card
+from streamkit.doctor._seen import Seen
+from streamkit.doctor._single import doubtful, judge
 
 LOOK = Variant("stream", "as a browser asks")
 WITHOUT = Variant("without gzip", "the same, without gzip")

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from streamkit.doctor._httpx import httpx
-from streamkit.doctor.observation import Ending, Observation, Variant
-from streamkit.doctor.recorder import Enough, Recorder
+from streamkit.doctor._observation import Ending, Observation, Variant
+from streamkit.doctor._recorder import Enough, Recorder
 
 ACCEPT = "text/event-stream, application/x-ndjson, application/json-seq, */*;q=0.5"
 PAGE_SECONDS = 2.0  # for a body that is no stream
