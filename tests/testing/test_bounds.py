@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import flask
@@ -19,7 +19,9 @@ from starlette.testclient import TestClient
 from streamkit import Event, StreamPolicy, asgi, close_streams, wsgi
 from streamkit.errors import StreamCutError
 from streamkit.testing import (
+    AsyncOpenStream,
     NotAStreamError,
+    OpenStream,
     StreamEndedError,
     StreamTestError,
     StreamTimeoutError,
@@ -29,6 +31,16 @@ from streamkit.testing import (
 APPS = {"wsgi": wsgi, "asgi": asgi}
 SOON = 0.2
 """Seconds of a wait that is to fail."""
+
+
+@contextmanager
+def hurried(events: OpenStream | AsyncOpenStream) -> Iterator[None]:
+    """Wait no longer than SOON, now that all has arrived that there will be."""
+    before, events._timeout = events._timeout, SOON
+    try:
+        yield
+    finally:
+        events._timeout = before
 
 
 async def one_and_silence() -> AsyncIterator[str]:
@@ -52,8 +64,10 @@ async def one_and_silence() -> AsyncIterator[str]:
 def test_endless_stream_hangs_no_test(adapter: Any, ask: Callable[[Any], Any], wanted: str) -> None:
     """The error is an AssertionError with what was asked for and what had arrived."""
     app = adapter.EventStreamResponse(one_and_silence(), policy=StreamPolicy(keepalive=None))
-    with open_stream(app, "GET", "/", timeout=SOON) as events, pytest.raises(AssertionError) as raised:
-        ask(events)
+    with open_stream(app, "GET", "/", timeout=20) as events:
+        assert events.take() == [Event("a")]
+        with hurried(events), pytest.raises(AssertionError) as raised:
+            ask(events)
     assert isinstance(raised.value, StreamTimeoutError)
     assert str(raised.value).startswith(f"{wanted} did not come within 0.2 s; what had arrived: status 200, text/event")
     assert r"b'data: a\n\n'" in str(raised.value)
@@ -101,12 +115,14 @@ def test_app_that_stays_when_its_client_has_left_is_given_up() -> None:
         finally:
             ended.set()
 
-    with (
-        pytest.raises(StreamTimeoutError, match=r"did not end within 0.2 s of its client's leaving; .*'x'"),
-        open_stream(app, "GET", "/", timeout=SOON),
-    ):
-        pass
-    assert ended.wait(10)
+    with open_stream(app, "GET", "/", timeout=20) as events:
+        assert events.take() == ["x"]
+        with (
+            hurried(events),
+            pytest.raises(StreamTimeoutError, match=r"did not end within 0.2 s of its client's leaving; .*'x'"),
+        ):
+            events.disconnect()
+        assert ended.wait(10)
 
 
 def test_error_of_the_test_is_not_hidden_by_that_of_leaving() -> None:
@@ -119,8 +135,9 @@ def test_error_of_the_test_is_not_hidden_by_that_of_leaving() -> None:
 
     def test() -> None:
         app = wsgi.EventStreamResponse(stuck(), policy=StreamPolicy(keepalive=None))
-        with open_stream(app, "GET", "/", timeout=SOON) as events:
+        with open_stream(app, "GET", "/", timeout=20) as events:
             assert events.take() == [Event("a")]
+            events._timeout = SOON  # of leaving
             raise LookupError
 
     with pytest.raises(LookupError):
@@ -342,8 +359,9 @@ def test_async_stream_is_searched_read_and_bounded_alike() -> None:
             assert await events.until(event="done") == [Event("a"), Event("b", event="done")]
             assert (await events.read()).endswith(b"data: c\n\n")
             assert [event async for event in events] == [Event("c")]
-        with pytest.raises(StreamTimeoutError, match=r"take\(2\)"):
-            async with open_stream(asgi.NDJSONResponse(one_and_silence()), "GET", "/", timeout=SOON) as events:
+        async with open_stream(asgi.NDJSONResponse(one_and_silence()), "GET", "/", timeout=20) as events:
+            assert await events.take() == ["a"]
+            with hurried(events), pytest.raises(StreamTimeoutError, match=r"take\(2\)"):
                 await events.take(2)
 
     asyncio.run(test())
