@@ -6,6 +6,7 @@ import re
 
 import httpx
 
+from streamkit._headers import media_type
 from streamkit.errors import StreamkitError
 
 
@@ -24,7 +25,7 @@ class NotAStreamError(StreamkitError, ConnectionError):
         self.url: str = shown(response.request.url)
         self.status: int = response.status_code
         super().__init__(self.url, self.status)
-        self.content_type: str = media_type(response)
+        self.content_type: str = media_type_of(response)
         self.headers: httpx.Headers = response.headers
         self.body = body
 
@@ -39,6 +40,6 @@ def shown(url: httpx.URL | str) -> str:
     return re.sub(r"//[^/?#]*@", "//", str(url))
 
 
-def media_type(response: httpx.Response) -> str:
+def media_type_of(response: httpx.Response) -> str:
     """Return the media type of an answer, without parameters, in lower case."""
-    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+    return media_type(response.headers.get("content-type", ""))

@@ -18,11 +18,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from streamkit.client._reader import ACCEPT
 from streamkit.doctor._httpx import httpx
 from streamkit.doctor._observation import Ending, Observation, Variant
 from streamkit.doctor._recorder import Enough, Recorder
 
-ACCEPT = "text/event-stream, application/x-ndjson, application/json-seq, */*;q=0.5"
 PAGE_SECONDS = 2.0  # for a body that is no stream
 
 Stop = Callable[[float, int, int], bool]  # seconds, frames and arrivals so far -> whether it is enough

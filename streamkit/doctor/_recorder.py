@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from streamkit.decode import EventDecoder, JSONSeqDecoder, NDJSONDecoder
+from streamkit.client._reader import DECODERS
 from streamkit.doctor._contract import MARK
-from streamkit.doctor._failures import EVENTS, RECORDS, STREAMS, content_type
+from streamkit.doctor._failures import content_type
 from streamkit.doctor._observation import Arrival, Ending, Frame, Observation, Variant
 from streamkit.errors import DecodeError
 
@@ -44,14 +44,14 @@ class Recorder:
         self._fields.update(head_at=at, status=status, http_version=version, headers=dict(headers))
         seen = Observation(**self._fields)
         kind = content_type(seen)
-        self.is_stream = status == 200 and kind in STREAMS
+        self.is_stream = status == 200 and kind in DECODERS
         if seen.encoding in ("gzip", "x-gzip", "deflate"):
             self._unzip = zlib.decompressobj(47)  # either header, as the first bytes say
         elif seen.encoding:
             self._fields["fault"] = f"Content-Encoding: {seen.encoding:.40}, which was not asked for"
             self.is_stream = False
         if self.is_stream:
-            self._decoder = {EVENTS: EventDecoder, RECORDS: JSONSeqDecoder}.get(kind, NDJSONDecoder)()
+            self._decoder = DECODERS[kind]()
 
     def read(self, at: float, raw: bytes) -> None:
         """Note what came in one read.
