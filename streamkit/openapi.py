@@ -134,7 +134,7 @@ def _media(
 def _event(format: Format, event: str | None, data: Any, schema: _Schema) -> _Schema:
     """Return the schema of an event as a client has it; its keys and their order are those of FastAPI's own."""
     is_text = data is None or (isinstance(data, type) and issubclass(data, str))
-    if is_text and not getattr(format, "_json", False):
+    if is_text and b'"' not in format.encode("text"):  # else it writes text as JSON, too
         text: _Schema = {"type": "string"}
     else:
         text = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
