@@ -18,7 +18,7 @@ from rich.text import Text
 from streamkit.client import NotAStreamError, Reader, Reconnection, connect_sync
 from streamkit.client._errors import media_type_of
 from streamkit.doctor._failures import EVENTS, failure
-from streamkit.doctor._fetch import why
+from streamkit.doctor._fetch import made, why
 from streamkit.doctor._httpx import httpx
 from streamkit.doctor._observation import Observation, Variant
 from streamkit.doctor._report import printable
@@ -100,7 +100,7 @@ def tail(asked: Asked, printer: Printer, sleep: Callable[[float], None] = time.s
 
 
 def _client(asked: Asked) -> httpx.Client:
-    return httpx.Client(verify=not asked.insecure, timeout=10.0, http2=True)
+    return made(httpx.Client, verify=not asked.insecure, timeout=10.0, http2=True)
 
 
 def _print(reader: Reader, asked: Asked, printer: Printer) -> int:

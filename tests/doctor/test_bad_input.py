@@ -92,6 +92,16 @@ def test_port_at_which_nothing_listens() -> None:
     assert (ran.code, ran.out, ran.err) == (2, "broken: error: the connection was refused: nothing listens there\n", "")
 
 
+@pytest.mark.parametrize("command", ["doctor", "tail"])
+@pytest.mark.parametrize("proxy", ["foo://127.0.0.1:1", "http://[::1", "socks5://127.0.0.1:1"])
+def test_proxy_of_the_environment_that_cannot_be_used_is_named(command: str, proxy: str) -> None:
+    """In one line, as for one that does not answer."""
+    environment = {"HTTP_PROXY": proxy, "http_proxy": proxy, "NO_PROXY": "", "no_proxy": ""}
+    ran = run(command, "http://127.0.0.1:1/", environment=environment)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "the proxy that the environment names cannot be used: " in ran.err
+
+
 def test_password_of_an_address_is_in_no_report(diagnose: Diagnose) -> None:
     """It is sent, and not shown: reports are passed on."""
     port = free_port()
