@@ -263,6 +263,8 @@ def test_wrong_arguments_are_named() -> None:
     with open_stream(wsgi.NDJSONResponse([1]), "GET", "/") as events:
         with pytest.raises(TypeError, match="an item, a function"):
             events.until()
+        with pytest.raises(ValueError, match=r"take\(\) takes a number of items from 0; got -1"):
+            events.take(-1)
         with pytest.raises(TypeError, match="event, data and id of an event, not 'type'"):
             events.until(type="done")
         with suppress(StreamTestError):
