@@ -288,6 +288,19 @@ def test_session_of_the_client_is_sent_and_kept() -> None:
     assert next(client.get("/").iter_encoded()) == b""
 
 
+def test_app_without_a_signature_is_one_for_wsgi() -> None:
+    """As one that was compiled may be."""
+
+    class Compiled:
+        __signature__ = "none"
+
+        def __call__(self, environ: Any, start_response: Any) -> Any:
+            return wsgi.NDJSONResponse([1])(environ, start_response)
+
+    with open_stream(Compiled(), "GET", "/") as events:
+        assert list(events) == [1]
+
+
 async def _twice(scope: Any, receive: Any, send: Any) -> None:
     for _ in range(2):
         await send({"type": "http.response.start", "status": 200, "headers": []})
