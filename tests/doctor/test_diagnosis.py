@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 
 import pytest
 
@@ -335,6 +336,20 @@ def test_irregular_arrivals_are_not_judged() -> None:
     findings = diagnose(battery(lambda asking: observe(asking, jitter(1, 0.4))))
     assert verdict(findings) == "unknown"
     assert "too irregularly" in findings[0].evidence
+
+
+def on_the_beat(sent: Pairs, end: float) -> Pairs:
+    """Give what is kept every 250 ms, by the clock."""
+    due = sorted({min(end, ceil(at / 0.25) * 0.25) for at, _ in sent})
+    return [(at, sum(size for when, size in sent if at - 0.25 < when <= at)) for at in due]
+
+
+@pytest.mark.parametrize(("path", "mechanism"), [(on_the_beat, "time-quantum"), (pieces(500), "byte-quantum")])
+def test_buffer_is_named_by_its_own_beat_where_bulk_was_refused(path: Path, mechanism: str) -> None:
+    """Without a second rate it is the more regular of the two, size or time, that tells."""
+    seen = [replace(one, status=503) if one.variant.name == "bulk" else one for one in battery(buffer(path))]
+    errors = {finding.mechanism for finding in diagnose(seen) if finding.severity == "error"}
+    assert errors == {mechanism}
 
 
 def test_some_refused_variants_spoil_nothing() -> None:
