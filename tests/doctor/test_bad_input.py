@@ -92,8 +92,9 @@ def test_port_at_which_nothing_listens() -> None:
     assert (ran.code, ran.out, ran.err) == (2, "broken: error: the connection was refused: nothing listens there\n", "")
 
 
-@pytest.mark.parametrize("command", ["doctor", "tail"])
-@pytest.mark.parametrize("proxy", ["foo://127.0.0.1:1", "http://[::1", "socks5://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    ("command", "proxy"), [("doctor", "foo://127.0.0.1:1"), ("doctor", "http://[::1"), ("tail", "socks5://127.0.0.1:1")]
+)
 def test_proxy_of_the_environment_that_cannot_be_used_is_named(command: str, proxy: str) -> None:
     """In one line, as for one that does not answer."""
     environment = {"HTTP_PROXY": proxy, "http_proxy": proxy, "NO_PROXY": "", "no_proxy": ""}
