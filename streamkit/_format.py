@@ -1,6 +1,6 @@
 """What every format is: a media type, one item to one frame, and a filler for idle times.
 
-Formats are pure and immutable: the same item gives the same bytes, and one instance serves any number of streams.
+Formats are pure: the same item gives the same bytes, and one instance serves any number of streams, in any threads.
 """
 
 

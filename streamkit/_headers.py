@@ -17,6 +17,11 @@ SERVERS_OWN = frozenset({"content-length", "transfer-encoding", "connection", "k
 DEFAULTS = (("Cache-Control", "no-cache, no-transform"), ("X-Accel-Buffering", "no"))
 
 
+def media_type(content_type: str) -> str:
+    """Return a media type without its parameters, in lower case (RFC 9110, 8.3.1)."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def foreign_headers(app: Pairs, format: Format, defaults: Pairs = DEFAULTS) -> list[tuple[str, str]]:
     """Return the headers of a stream that an app has made by itself: its own win over the defaults.
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from streamkit._format import Format
+from streamkit._headers import media_type
 from streamkit.errors import NotAcceptableError
 
 _QUALITY = re.compile(r"0(\.\d*)?|1(\.0*)?")
@@ -26,7 +27,7 @@ def choose(accept: str | None, formats: Sequence[Format]) -> Format:
     ranges = _parse(accept or "")
     if not ranges:
         return formats[0]
-    rated = [(_quality(_bare(format.media_type), ranges), format) for format in formats]
+    rated = [(_quality(media_type(format.media_type), ranges), format) for format in formats]
     quality, best = max(rated, key=lambda pair: pair[0])  # max() keeps the first of equals
     if quality == 0:
         raise NotAcceptableError(accept or "", tuple(format.media_type for format in formats))
@@ -46,7 +47,3 @@ def _parse(accept: str) -> dict[str, float]:
 def _quality(media: str, ranges: dict[str, float]) -> float:
     wildcard = media.partition("/")[0] + "/*"
     return next((ranges[name] for name in (media, wildcard, "*/*") if name in ranges), 0)
-
-
-def _bare(media_type: str) -> str:
-    return media_type.partition(";")[0].strip().lower()

@@ -16,6 +16,7 @@ from typing import Any
 
 from streamkit._engine.response import StreamOptions
 from streamkit._format import Format
+from streamkit._headers import media_type
 from streamkit.sse import Event, EventStream
 from streamkit.text import TextStream
 
@@ -44,9 +45,7 @@ def responses(
         description: What the stream is, for people.
 
     Raises:
-        TypeError: `kind` is no response class of streamkit.
-        ValueError: `items` is an empty mapping, or names what can be no event type.
-        PydanticUserError: There is no schema of a type.
+        TypeError: As `content` does; as are ValueError and PydanticUserError.
     """
     return {200: {"description": description, "content": content(kind, items)}}
 
@@ -59,6 +58,11 @@ def content(kind: type[StreamOptions], items: Any) -> dict[str, dict[str, Any]]:
         items: What the source yields: a pydantic model, or any type that pydantic knows, such as a dataclass or
             `int | str`. Or a mapping of event types to what their data is, None for an event that says nothing but its
             type; what is yielded without an `Event` around it has the type `message`.
+
+    Raises:
+        TypeError: `kind` is no response class of streamkit.
+        ValueError: `items` is an empty mapping, or names what can be no event type.
+        PydanticUserError: There is no schema of a type.
     """
     if not (isinstance(kind, type) and issubclass(kind, StreamOptions)):
         raise TypeError(f"kind is a response class of streamkit, such as EventStreamResponse; got {kind!r:.200}")
@@ -68,7 +72,10 @@ def content(kind: type[StreamOptions], items: Any) -> dict[str, dict[str, Any]]:
     for event, data in items.items() if isinstance(items, Mapping) else [(None, items)]:
         events[event if event is None else Event("", event=event).event] = data
     schemas, components = _schemas(events)
-    return {_bare(format): _media(format, events, schemas, components) for format in kind.formats or (kind.format,)}
+    return {
+        media_type(format.media_type): _media(format, events, schemas, components)
+        for format in kind.formats or (kind.format,)
+    }
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +134,7 @@ def _media(
 def _event(format: Format, event: str | None, data: Any, schema: _Schema) -> _Schema:
     """Return the schema of an event as a client has it; its keys and their order are those of FastAPI's own."""
     is_text = data is None or (isinstance(data, type) and issubclass(data, str))
-    if is_text and not getattr(format, "_json", False):
+    if is_text and b'"' not in format.encode("text"):  # else it writes text as JSON, too
         text: _Schema = {"type": "string"}
     else:
         text = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
@@ -147,10 +154,6 @@ def _value(format: Format, event: str | None, data: Any, schema: _Schema) -> _Sc
         "id": {"type": "string"},
     }
     return {"type": "object", "properties": fields, "required": ["data", "event"]}
-
-
-def _bare(format: Format) -> str:
-    return format.media_type.partition(";")[0].strip().lower()
 
 
 def _media_types(document: Mapping[str, Any]) -> Iterator[_Schema]:

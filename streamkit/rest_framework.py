@@ -47,6 +47,11 @@ class StreamRenderer(JSONRenderer):  # type: ignore[misc]
                 return request.accepted_renderer.stream(rows(), request=request)
 
         Unlike `NegotiatedResponse`, which knows the Accept header alone, this obeys `?format=` and suffixes.
+
+        Args:
+            content: The source of the stream.
+            request: REST framework's own.
+            options: Of the response class, such as `end` and `policy`.
         """
         return self.response(content, request=request, **options)
 

@@ -20,7 +20,7 @@ from streamkit._engine.response import OPTIONS
 ROOT = Path(__file__).parent.parent
 ADAPTERS = ["wsgi", "asgi", "flask", "django", "starlette", "fastapi"]
 OPTIONAL = ["channels", "channels.redis", "client", "llm", "llm.chat_completions", "llm.ui_messages", "openapi"]
-PUBLIC = ["", *ADAPTERS, *OPTIONAL, "rest_framework", "testing"]
+PUBLIC = ["", *ADAPTERS, *OPTIONAL, "doctor.probe_app", "rest_framework", "testing"]
 
 OF_ONE = {"fastapi": {"LastEventID"}}
 """What one adapter has beside the names of all: its framework injects the id into an endpoint."""

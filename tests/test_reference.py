@@ -72,7 +72,7 @@ def test_help_of_a_command_is_what_the_page_shows(command: str) -> None:
     """Each option with its words; where lines break is the terminal's matter."""
     from click.testing import CliRunner
 
-    from streamkit.doctor.cli import streamkit
+    from streamkit.doctor._cli import streamkit
 
     (shown,) = re.findall(
         rf"^```text\n\$ streamkit {command} --help\n(.*?)^```$", PAGES["doctor.md"], re.DOTALL | re.MULTILINE

@@ -11,7 +11,6 @@ from typing import Any, Self
 import httpx
 
 from streamkit.client import _reader
-from streamkit.client._errors import NotAStreamError
 
 
 class AsyncReader(_reader.BaseReader[httpx.AsyncClient]):
@@ -66,7 +65,7 @@ class AsyncReader(_reader.BaseReader[httpx.AsyncClient]):
             client = self._own = httpx.AsyncClient(timeout=10.0)
         response = await client.send(self._request(client), stream=True, auth=self._auth, follow_redirects=True)
         if not self._begin(response):
-            raise NotAStreamError(response, await self._body(response))
+            raise self._refusal(response, await self._body(response))
         self._chunks = response.aiter_bytes()
         return []
 
@@ -77,7 +76,7 @@ class AsyncReader(_reader.BaseReader[httpx.AsyncClient]):
                 body += chunk
                 if len(body) >= _reader.MAX_BODY or time.monotonic() > until:
                     break
-        return body[: _reader.MAX_BODY]
+        return body
 
     async def _end(self, error: Exception | None) -> list[Any]:
         await self._hang_up()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import httpx
 
+from streamkit._headers import media_type
 from streamkit.errors import StreamkitError
 
 
@@ -20,13 +22,16 @@ class NotAStreamError(StreamkitError, ConnectionError):
         body: Its first 8 KB, as far as they came within five seconds.
     """
 
-    def __init__(self, response: httpx.Response, body: bytes) -> None:
-        self.url: str = shown(response.request.url)
-        self.status: int = response.status_code
-        super().__init__(self.url, self.status)
-        self.content_type: str = media_type(response)
-        self.headers: httpx.Headers = response.headers
+    def __init__(self, url: str, status: int, content_type: str, headers: httpx.Headers, body: bytes) -> None:
+        super().__init__(url, status)
+        self.url = url
+        self.status = status
+        self.content_type = content_type
+        self.headers = headers
         self.body = body
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a task queue pickles what its task raises
+        return type(self), (self.url, self.status, self.content_type, self.headers, self.body)
 
     def __str__(self) -> str:
         text = "".join(char if char.isprintable() else " " for char in self.body.decode(errors="replace")).strip()
@@ -39,6 +44,6 @@ def shown(url: httpx.URL | str) -> str:
     return re.sub(r"//[^/?#]*@", "//", str(url))
 
 
-def media_type(response: httpx.Response) -> str:
+def media_type_of(response: httpx.Response) -> str:
     """Return the media type of an answer, without parameters, in lower case."""
-    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+    return media_type(response.headers.get("content-type", ""))

@@ -47,8 +47,8 @@ class Reconnection:
         for name, most in {"retry": MAX_RETRY, "backoff": DAY, "longest": DAY, "jitter": 1}.items():
             if not 0 <= getattr(self, name) <= most:
                 raise ValueError(f"{name} is a number from 0 to {most}; got {getattr(self, name)!r}")
-        if self.attempts is not None and self.attempts < 1:
-            raise ValueError(f"attempts is 1 or more, or None; got {self.attempts!r}")
+        if self.attempts is not None and (not isinstance(self.attempts, int) or self.attempts < 1):
+            raise ValueError(f"attempts is an int, 1 or more, or None; got {self.attempts!r}")
         if isinstance(self.methods, str):
             raise ValueError(f"methods is a collection of names, such as {{'POST'}}; got {self.methods!r}")
 

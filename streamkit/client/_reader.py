@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, Unpack
 
 import httpx
 
-from streamkit.client._errors import media_type, shown
+from streamkit.client._errors import NotAStreamError, media_type_of, shown
 from streamkit.client._options import LIKE_A_BROWSER, MAX_RETRY, RETRY, Options, Reconnection
 from streamkit.decode import MAX_EVENT_SIZE, EventDecoder, JSONSeqDecoder, NDJSONDecoder
 from streamkit.sse import Event
@@ -90,7 +90,7 @@ class BaseReader(Generic[ClientT]):
 
     def _begin(self, response: httpx.Response) -> bool:
         """Take a head; return whether it is that of a stream, or says that there is no more of it."""
-        self._open, kind = response, media_type(response)
+        self._open, kind = response, media_type_of(response)
         if response.status_code == 204:
             self.response, self._over = response, True
             return True
@@ -100,6 +100,10 @@ class BaseReader(Generic[ClientT]):
         self.response = response
         self._use(DECODERS[kind])
         return True
+
+    def _refusal(self, response: httpx.Response, body: bytes) -> NotAStreamError:
+        url, kind = shown(response.request.url), media_type_of(response)
+        return NotAStreamError(url, response.status_code, kind, response.headers, body[:MAX_BODY])
 
     def _use(self, kind: type[EventDecoder] | type[NDJSONDecoder] | type[JSONSeqDecoder]) -> None:
         self._decoder: Decoder = kind(max_event_size=self._max)

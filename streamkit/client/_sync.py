@@ -10,7 +10,6 @@ from typing import Any, Self
 import httpx
 
 from streamkit.client import _reader
-from streamkit.client._errors import NotAStreamError
 
 
 class Reader(_reader.BaseReader[httpx.Client]):
@@ -65,7 +64,7 @@ class Reader(_reader.BaseReader[httpx.Client]):
             client = self._own = httpx.Client(timeout=10.0)
         response = client.send(self._request(client), stream=True, auth=self._auth, follow_redirects=True)
         if not self._begin(response):
-            raise NotAStreamError(response, self._body(response))
+            raise self._refusal(response, self._body(response))
         self._chunks = response.iter_bytes()
         return []
 
@@ -76,7 +75,7 @@ class Reader(_reader.BaseReader[httpx.Client]):
                 body += chunk
                 if len(body) >= _reader.MAX_BODY or time.monotonic() > until:
                     break
-        return body[: _reader.MAX_BODY]
+        return body
 
     def _end(self, error: Exception | None) -> list[Any]:
         self._hang_up()

@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command; exit code 2 where the extra `cli` is not installed."""
     try:
-        from streamkit.doctor.cli import main as run
+        from streamkit.doctor._cli import main as run
     except ImportError as exc:
         sys.stderr.write(f"streamkit: {exc}\n")
         sys.exit(2)

@@ -11,7 +11,7 @@ It is off until it is mounted. Around an app, in one line, whatever the framewor
 It then answers at /__stream_probe and passes on every other request. Without an app it is one itself, to mount where
 the framework can: `app.mount("/__stream_probe", ASGIProbe(token="…"))`.
 
-Rules: an answer is bounded in frames, bytes and time (contract.py), their number by `max_streams`; with a token set,
+Rules: an answer is bounded in frames, bytes and time (`_contract`), their number by `max_streams`; with a token set,
 nothing is answered without it; nothing is logged, stored or read; a client that leaves ends its answer at the next
 frame. A probe asked to `cut` itself short raises `StreamCutError` to the server, which cuts the connection.
 """
@@ -30,7 +30,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from streamkit.doctor.contract import MARK, PATH, VERSION, ProbeRequest, encode, told
+from streamkit.doctor._contract import MARK, PATH, VERSION, ProbeRequest, encode, told
 from streamkit.errors import StreamCutError
 
 if TYPE_CHECKING:
@@ -38,11 +38,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ASGIProbe", "WSGIProbe"]
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
-Answer = tuple[int, str, bytes]  # status, media type, body
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+_ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+_Answer = tuple[int, str, bytes]  # status, media type, body
 
 
 class _Probe:
@@ -59,10 +64,10 @@ class _Probe:
         self._token = token
         self._places = threading.BoundedSemaphore(max_streams)
 
-    def is_here(self, path: str) -> bool:
+    def _is_here(self, path: str) -> bool:
         return path.rstrip("/") == self._path
 
-    def refusal(self, method: str, query: str, authorization: str) -> Answer | None:
+    def _refusal(self, method: str, query: str, authorization: str) -> _Answer | None:
         """Return why a request gets no probe, None where it does."""
         given = authorization.removeprefix("Bearer ") or parse_qs(query).get("token", [""])[0]
         if self._token is not None and not hmac.compare_digest(given.encode(), self._token.encode()):
@@ -71,7 +76,7 @@ class _Probe:
             return 405, "text/plain", b"the probe answers GET and HEAD\n"
         return None
 
-    def asked(self, query: str, echo: dict[str, str]) -> ProbeRequest | Answer:
+    def _asked(self, query: str, echo: dict[str, str]) -> ProbeRequest | _Answer:
         """Return the probe that is asked for; the card of the probe where none is; or what is wrong with the query."""
         try:
             request = ProbeRequest.parse(query)
@@ -83,7 +88,7 @@ class _Probe:
             return 503, "text/plain", b"as many probes are open as the probe allows\n"
         return request
 
-    def done(self) -> None:
+    def _done(self) -> None:
         self._places.release()
 
 
@@ -140,18 +145,18 @@ class WSGIProbe(_Probe):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if self._app is not None and not self.is_here(environ.get("PATH_INFO", "")):
+        if self._app is not None and not self._is_here(environ.get("PATH_INFO", "")):
             return self._app(environ, start_response)
         method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")
         headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
         echo = told(environ.get("SERVER_PROTOCOL", "").removeprefix("HTTP/"), headers)
-        answer = self.refusal(method, query, headers.get("authorization", "")) or self.asked(query, echo)
+        answer = self._refusal(method, query, headers.get("authorization", "")) or self._asked(query, echo)
         if not isinstance(answer, ProbeRequest):
             status, fields, body = answer[0], _plain_headers(answer), answer[2]
             start_response(f"{status} {HTTPStatus(status).phrase}", fields)
             return [] if method == "HEAD" else [body]
         start_response("200 OK", answer.headers())
-        body_of = _WSGIBody(_Frames(answer, echo), self.done)
+        body_of = _WSGIBody(_Frames(answer, echo), self._done)
         if method == "HEAD":
             body_of.close()
             return []
@@ -179,15 +184,15 @@ class ASGIProbe(_Probe):
     """The probe as an ASGI app, alone or around another; the arguments are those of WSGIProbe."""
 
     def __init__(
-        self, app: ASGIApp | None = None, *, path: str = PATH, token: str | None = None, max_streams: int = 32
+        self, app: _ASGIApp | None = None, *, path: str = PATH, token: str | None = None, max_streams: int = 32
     ) -> None:
         super().__init__(path, token, max_streams)
         self._app = app
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         """Answer one request."""
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if self._app is not None and not (scope["type"] == "http" and self.is_here(path)):
+        if self._app is not None and not (scope["type"] == "http" and self._is_here(path)):
             await self._app(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _live(receive, send)
@@ -196,11 +201,11 @@ class ASGIProbe(_Probe):
         else:
             raise RuntimeError(f"the probe answers HTTP requests, and this is {scope['type']!r}")
 
-    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         method, query = scope["method"], scope.get("query_string", b"").decode("latin-1")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         echo = told(scope.get("http_version", ""), headers)
-        answer = self.refusal(method, query, headers.get("authorization", "")) or self.asked(query, echo)
+        answer = self._refusal(method, query, headers.get("authorization", "")) or self._asked(query, echo)
         if not isinstance(answer, ProbeRequest):
             await send(_start(answer[0], _plain_headers(answer)))
             await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer[2]})
@@ -212,10 +217,10 @@ class ASGIProbe(_Probe):
             else:
                 await _send_frames(_Frames(answer, echo), receive, send)
         finally:
-            self.done()
+            self._done()
 
 
-async def _send_frames(frames: _Frames, receive: Receive, send: Send) -> None:
+async def _send_frames(frames: _Frames, receive: _Receive, send: _Send) -> None:
     # Some servers hold the head until a body message comes.
     await send({"type": "http.response.body", "body": b"", "more_body": True})
     gone = asyncio.ensure_future(_disconnected(receive))
@@ -232,12 +237,12 @@ async def _send_frames(frames: _Frames, receive: Receive, send: Send) -> None:
             await gone
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _disconnected(receive: _Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _live(receive: _Receive, send: _Send) -> None:
     while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})
@@ -245,12 +250,12 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def _plain_headers(answer: Answer) -> list[tuple[str, str]]:
+def _plain_headers(answer: _Answer) -> list[tuple[str, str]]:
     _, media_type, body = answer
     fields = [("Content-Type", media_type), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
     return [*fields, ("Allow", "GET, HEAD")] if answer[0] == 405 else fields
 
 
-def _start(status: int, headers: list[tuple[str, str]]) -> Message:
+def _start(status: int, headers: list[tuple[str, str]]) -> _Message:
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     return {"type": "http.response.start", "status": status, "headers": raw}

@@ -13,11 +13,12 @@ from contextlib import suppress
 from typing import Any
 
 from streamkit._engine.source import Source
+from streamkit._headers import media_type
 from streamkit._json import dumps
 from streamkit.decode import MAX_EVENT_SIZE, EventDecoder
 from streamkit.errors import EncodeError
 from streamkit.llm._flow import Protocol, raw, run
-from streamkit.llm._upstream import BODY_SECONDS, MAX_BODY, UpstreamError, is_media_type
+from streamkit.llm._upstream import BODY_SECONDS, MAX_BODY, UpstreamError
 from streamkit.sse import MISSING, EncodedEvent, Event
 
 Map = Callable[[Event], Any]
@@ -178,7 +179,7 @@ class _Upstream:
 
     def _streams(self) -> bool:
         content_type = self._response.headers.get("Content-Type", "")
-        return self._response.status_code == 200 and is_media_type(content_type, "text/event-stream")
+        return self._response.status_code == 200 and media_type(content_type) == "text/event-stream"
 
 
 class _Sync(_Upstream):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from email.utils import parsedate_to_datetime
 
+from streamkit._headers import media_type
 from streamkit.errors import StreamkitError
 
 MAX_BODY = 65536
@@ -47,7 +48,7 @@ class UpstreamError(StreamkitError, ConnectionError):
         of an error: a page of another server must not be shown as one of yours.
         """
         status = self.status if self.status is not None and 400 <= self.status <= 599 else 502
-        is_json = is_media_type(self.media_type, "application/json") and _is_json(self.body)
+        is_json = media_type(self.media_type) == "application/json" and _is_json(self.body)
         if status == self.status and is_json:
             return status, "application/json", self.body
         return status, "text/plain; charset=utf-8", f"upstream {self.detail}".encode()
@@ -79,8 +80,3 @@ def _is_json(body: bytes) -> bool:
     except (ValueError, RecursionError):  # it was cut, or is none
         return False
     return True
-
-
-def is_media_type(content_type: str, media_type: str) -> bool:
-    """Tell whether a Content-Type is of a media type, whatever its parameters (RFC 9110, 8.3.1)."""
-    return content_type.partition(";")[0].strip().lower() == media_type

@@ -73,6 +73,10 @@ def stream(
     """
     if not isinstance(model, str):
         raise TypeError(f"model must be the name that clients are shown, a str, not {model!r:.200}")
+    if not (created is None or (isinstance(created, int) and not isinstance(created, bool))):
+        raise TypeError(f"created must be whole seconds since 1970, an int, not {created!r:.200}")
+    if not isinstance(id, str | None):
+        raise TypeError(f"id must be a str, not {id!r:.200}")
     check_error(error)
     head = {
         "id": f"chatcmpl-{uuid4().hex}" if id is None else id,

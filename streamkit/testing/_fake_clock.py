@@ -42,7 +42,7 @@ class FakeClock(_Held):
         """Let time pass for every stream that goes by this clock, step by step.
 
         What becomes due is done in order: with a keepalive of 15 s, 60 make four. When this returns, all of it has
-        happened.
+        happened, unless the app has kept its loop or thread busy for ten of the system's seconds.
 
         Args:
             seconds: From 0.

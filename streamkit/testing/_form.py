@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from streamkit._headers import media_type as bare
 from streamkit.testing._errors import MalformedError
 
 Lines = Iterator[tuple[int, bytes]]
@@ -32,7 +33,7 @@ def assert_well_formed(body: bytes, media_type: str = "text/event-stream") -> No
         MalformedError: It is not; with the rule, the offset in bytes, and the line.
         ValueError: `media_type` is none of streamkit's formats.
     """
-    kind = media_type.partition(";")[0].strip().lower()
+    kind = bare(media_type)
     if kind not in _RULES:
         raise ValueError(f"media_type must be one of {', '.join(_RULES)}, not {media_type!r}")
     _check_text(body)

@@ -134,6 +134,8 @@ class Opened:
         return not self._drive.whole and not self._drive.left
 
     def _items(self, count: int) -> Callable[[], bool]:
+        if count < 0:
+            raise ValueError(f"take() takes a number of items from 0; got {count!r}")
         return lambda: len(self._reading.unread) >= count
 
     def _taken(self, count: int) -> list[Any]:

@@ -25,7 +25,11 @@ class OpenStream(Opened):
     def take(self, count: int = 1) -> list[Any]:
         """Return the next `count` items.
 
+        Args:
+            count: From 0.
+
         Raises:
+            ValueError: `count` is below 0.
             StreamTimeoutError: They did not come in time; as for all methods.
             StreamEndedError: The stream ended before.
             NotAStreamError: The response is an error or a page.
@@ -39,6 +43,9 @@ class OpenStream(Opened):
         Args:
             item: An item that it equals, or a function that tells.
             fields: What an event has: `event`, `data`, `id`.
+
+        Raises:
+            TypeError: Nothing is looked for, or a field that no event has.
         """
         matches, wanted = match(item, fields)
         found: list[Any] = []

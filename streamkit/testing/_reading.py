@@ -7,6 +7,7 @@ from codecs import getincrementaldecoder
 from collections import deque
 from typing import Any
 
+from streamkit._headers import media_type
 from streamkit.decode import EventDecoder, JSONSeqDecoder, NDJSONDecoder
 from streamkit.errors import EncodeError
 from streamkit.sse import MISSING, Event, EventStream
@@ -88,14 +89,14 @@ class _Text:
         return []
 
 
-def _decoder(media_type: str) -> Any:
-    if media_type == "text/event-stream":
+def _decoder(kind: str) -> Any:
+    if kind == "text/event-stream":
         return _Events()
-    if media_type in ("application/x-ndjson", "application/jsonl"):
+    if kind in ("application/x-ndjson", "application/jsonl"):
         return NDJSONDecoder(max_event_size=None)
-    if media_type == "application/json-seq":
+    if kind == "application/json-seq":
         return JSONSeqDecoder(max_event_size=None)
-    return _Text() if media_type == "text/plain" else None
+    return _Text() if kind == "text/plain" else None
 
 
 class Reading:
@@ -124,7 +125,7 @@ class Reading:
         """Take the head."""
         self.status, self.headers = status, headers
         found = {name.lower(): value for name, value in headers}
-        self.media_type = found.get("content-type", "").partition(";")[0].strip().lower()
+        self.media_type = media_type(found.get("content-type", ""))
         self._decoder = _decoder(self.media_type) if status < 300 else None
 
     def feed(self, chunk: bytes) -> None:

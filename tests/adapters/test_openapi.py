@@ -263,6 +263,12 @@ def test_document_of_an_old_version_is_refused(version: Any) -> None:
         complete({"openapi": version, "paths": {}})
 
 
+def test_stream_is_described_for_people_too() -> None:
+    """In the words of the view, or in general ones."""
+    assert responses(NDJSONResponse, int, description="The rows.")[200]["description"] == "The rows."
+    assert responses(NDJSONResponse, int)[200]["description"] == "A stream of items."
+
+
 @pytest.mark.parametrize(
     ("kind", "items", "error", "says"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -35,6 +36,16 @@ def test_what_is_no_stream_is_refused(kind: Kind, status: int, type_: str, says:
     assert says in str(error)
     assert "\x1b" not in str(error)
     assert len(server.asked) == 1
+
+
+def test_answer_that_is_no_stream_can_be_pickled() -> None:
+    """As a task queue does with what its task has raised."""
+    refused = Answer(b"later", kind="text/plain", status=503, fields=(("Retry-After", "7"),))
+    with ScriptedServer(refused) as server:
+        error = read("sync", server.url).error
+    again: Any = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.args, again.status) == (str(error), (server.url, 503), 503)
+    assert (again.body, again.headers["retry-after"]) == (b"later", "7")
 
 
 @both

@@ -269,7 +269,8 @@ def test_wrong_option_is_refused_at_once(make: Any, options: dict[str, Any], err
         ({"retry": -1}, "retry is a number from 0 to 2147483647; got -1"),
         ({"backoff": float("nan")}, "backoff is a number from 0 to 86400; got nan"),
         ({"jitter": 2}, "jitter is a number from 0 to 1; got 2"),
-        ({"attempts": 0}, "attempts is 1 or more, or None; got 0"),
+        ({"attempts": 0}, "attempts is an int, 1 or more, or None; got 0"),
+        ({"attempts": 2.5}, "attempts is an int, 1 or more, or None; got 2.5"),
         ({"methods": "POST"}, "methods is a collection of names, such as {'POST'}; got 'POST'"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from tests.rig.servers import SERVERS, Server
 
 if TYPE_CHECKING:
-    from streamkit.doctor.examine import Diagnosis
+    from streamkit.doctor._examine import Diagnosis
 
 Diagnose: TypeAlias = "Callable[..., Diagnosis]"
 
@@ -33,8 +33,8 @@ def asgi_probe() -> Iterator[Server]:
 @pytest.fixture
 def diagnose() -> Diagnose:
     """Return what examines a URL, with the options of Target."""
-    from streamkit.doctor.examine import examine
-    from streamkit.doctor.fetch import Target
+    from streamkit.doctor._examine import examine
+    from streamkit.doctor._fetch import Target
 
     def diagnose(url: str, *, until: Callable[[Diagnosis], bool] = lambda found: True, **options: float) -> Diagnosis:
         # A machine at its limit delays events by itself, so one look may be wrong, and three hardly are.

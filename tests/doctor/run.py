@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 
 from tests.rig.servers import ROOT
@@ -14,17 +13,15 @@ from tests.rig.servers import ROOT
 
 @dataclass(frozen=True)
 class Ran:
-    """What the command printed, its exit code and the seconds it took."""
+    """What the command printed, and its exit code."""
 
     code: int
     out: str
     err: str
-    seconds: float
 
 
 def run(*arguments: str, columns: int = 100, environment: dict[str, str] | None = None, within: float = 50) -> Ran:
     """Run `streamkit` with arguments, in a terminal of so many columns."""
-    begun = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "streamkit.doctor.command", *arguments],
         cwd=ROOT,
@@ -35,7 +32,7 @@ def run(*arguments: str, columns: int = 100, environment: dict[str, str] | None 
         timeout=within,
         check=False,
     )
-    return Ran(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
+    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 def without_measures(text: str) -> list[str]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from streamkit.doctor.battery import GZIP, VARIANTS, Asking
-from streamkit.doctor.observation import Arrival, Ending, Frame, Observation
+from streamkit.doctor._battery import GZIP, VARIANTS, Asking
+from streamkit.doctor._observation import Arrival, Ending, Frame, Observation
 
 Pairs = list[tuple[float, int]]
 Path = Callable[[Pairs, float], Pairs]

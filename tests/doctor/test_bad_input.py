@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.doctor.conftest import Diagnose
 from tests.doctor.odd_server import OddServer, odd_server
 from tests.doctor.run import run
 from tests.rig.requirements import needs
@@ -56,15 +58,14 @@ def test_answer_that_is_no_stream_gets_one_line(server: OddServer, path: str, sa
     ("path", "says"),
     [
         ("silent", "broken: error: there was no answer within 6 s"),
-        ("mute", "unknown: error: 0 events came in "),
+        ("mute", r"unknown: error: 0 events came in ([3-9]|\d\d) s"),  # half of the time is for asking without gzip
     ],
 )
 def test_answer_that_does_not_come_is_waited_for_until_the_time_is_up(server: OddServer, path: str, says: str) -> None:
     """The time-out bounds it all, with and without gzip."""
     ran = run("doctor", f"{server.url}/{path}", "--timeout", "6")
     assert (ran.code, ran.out.count("\n"), ran.err) == (2, 1, "")
-    assert ran.out.startswith(says)
-    assert 6 <= ran.seconds < 6 + 20
+    assert re.match(says, ran.out)
 
 
 @pytest.mark.parametrize("option", ["json", "html"])
@@ -89,6 +90,23 @@ def test_port_at_which_nothing_listens() -> None:
     """The line says that the connection was refused."""
     ran = run("doctor", f"http://127.0.0.1:{free_port()}/stream")
     assert (ran.code, ran.out, ran.err) == (2, "broken: error: the connection was refused: nothing listens there\n", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "proxy"), [("doctor", "foo://127.0.0.1:1"), ("doctor", "http://[::1"), ("tail", "socks5://127.0.0.1:1")]
+)
+def test_proxy_of_the_environment_that_cannot_be_used_is_named(command: str, proxy: str) -> None:
+    """In one line, as for one that does not answer."""
+    environment = {"HTTP_PROXY": proxy, "http_proxy": proxy, "NO_PROXY": "", "no_proxy": ""}
+    ran = run(command, "http://127.0.0.1:1/", environment=environment)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "the proxy that the environment names cannot be used: " in ran.err
+
+
+def test_password_of_an_address_is_in_no_report(diagnose: Diagnose) -> None:
+    """It is sent, and not shown: reports are passed on."""
+    port = free_port()
+    assert diagnose(f"http://ann:secret@127.0.0.1:{port}/stream").url == f"http://127.0.0.1:{port}/stream"
 
 
 def test_server_that_speaks_no_tls(server: OddServer) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from streamkit.doctor.report import MEANINGS
+from streamkit.doctor._report import MEANINGS
 from tests.doctor.odd_server import OddServer, odd_server
 from tests.doctor.relay import Relay, Ways, Whole
 from tests.doctor.run import run
@@ -151,9 +151,9 @@ class TestPage:
 
 def test_names_of_a_server_are_escaped_in_the_page() -> None:
     """What a server sends is text in the page, never a tag."""
-    from streamkit.doctor.examine import LOOK, Diagnosis
-    from streamkit.doctor.observation import Finding, Observation
-    from streamkit.doctor.page import page
+    from streamkit.doctor._examine import LOOK, Diagnosis
+    from streamkit.doctor._observation import Finding, Observation
+    from streamkit.doctor._page import page
 
     evil = "<script>alert(1)</script>"
     seen = Observation(LOOK, 404, "HTTP/1.1", {"content-type": evil}, fault=evil)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamkit import EventDecoder, NDJSONDecoder
-from streamkit.doctor.battery import HTTP2, SECOND_ROUND, VARIANTS, Asking, idle_variants
-from streamkit.doctor.contract import LONGEST, ProbeRequest, encode, told
+from streamkit.doctor._battery import HTTP2, SECOND_ROUND, VARIANTS, Asking, idle_variants
+from streamkit.doctor._contract import LONGEST, ProbeRequest, encode, told
 
 
 @pytest.mark.parametrize(

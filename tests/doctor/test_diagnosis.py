@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 
 import pytest
 
-from streamkit.doctor.battery import HTTP2, SECOND_ROUND, VARIANTS, Asking, idle_variants
-from streamkit.doctor.diagnosis import diagnose, verdict
-from streamkit.doctor.observation import Observation
+from streamkit.doctor._battery import HTTP2, SECOND_ROUND, VARIANTS, Asking, idle_variants
+from streamkit.doctor._diagnosis import diagnose, verdict
+from streamkit.doctor._observation import Observation
 from tests.doctor.simulated import (
     Pairs,
     Path,
@@ -128,6 +129,12 @@ CASES: dict[str, tuple[Proxy, set[str], str, str]] = {
     ),
     "two hops": (nginx_before_haproxy, {"whole-body", "byte-quantum", "time-quantum"}, "buffers", "http-no-delay"),
     "NDJSON alone": (only("ndjson", buffer(whole)), {"whole-body"}, "buffers", "proxy_buffering off"),
+    "large events, 16 KB": (
+        only("large", buffer(pieces(16_000), cured_by=ACCEL)),
+        {"byte-quantum"},
+        "buffers",
+        "X-Accel-Buffering: no",
+    ),
     "HTTP/2 alone": (only("http2", buffer(whole)), {"whole-body"}, "buffers", "proxy_buffering off"),
 }
 
@@ -263,6 +270,22 @@ def test_streams_that_are_all_cut_at_one_age_are_cut_by_their_age() -> None:
     assert verdict(findings) == "broken"
 
 
+def test_streams_that_break_off_at_no_common_age_are_broken() -> None:
+    """There is no product to suspect, so the first of them is shown as it was."""
+    stops = {"plain": 0.5, "gzip": 1.2}
+
+    def proxy(asking: Asking) -> Observation:
+        stop = stops.get(asking.variant.name)
+        seen = observe(asking, stop=stop, ending="clean" if stop is None else "cut")
+        return seen if stop is None else replace(seen, fault="reset")
+
+    findings = diagnose(battery(proxy))
+    assert [(finding.mechanism, finding.severity) for finding in findings] == [("error", "error")]
+    assert findings[0].evidence == "plain broke off after 3 of 14 events: reset"
+    assert (findings[0].suspect, findings[0].cure) == ("", "")
+    assert verdict(findings) == "broken"
+
+
 def test_missing_end_without_a_cut_is_broken() -> None:
     """A stream that lacks its last events and looks whole is no stream to rely on."""
     findings = diagnose(battery(lambda asking: observe(asking, stop=1.0)))
@@ -313,6 +336,20 @@ def test_irregular_arrivals_are_not_judged() -> None:
     findings = diagnose(battery(lambda asking: observe(asking, jitter(1, 0.4))))
     assert verdict(findings) == "unknown"
     assert "too irregularly" in findings[0].evidence
+
+
+def on_the_beat(sent: Pairs, end: float) -> Pairs:
+    """Give what is kept every 250 ms, by the clock."""
+    due = sorted({min(end, ceil(at / 0.25) * 0.25) for at, _ in sent})
+    return [(at, sum(size for when, size in sent if at - 0.25 < when <= at)) for at in due]
+
+
+@pytest.mark.parametrize(("path", "mechanism"), [(on_the_beat, "time-quantum"), (pieces(500), "byte-quantum")])
+def test_buffer_is_named_by_its_own_beat_where_bulk_was_refused(path: Path, mechanism: str) -> None:
+    """Without a second rate it is the more regular of the two, size or time, that tells."""
+    seen = [replace(one, status=503) if one.variant.name == "bulk" else one for one in battery(buffer(path))]
+    errors = {finding.mechanism for finding in diagnose(seen) if finding.severity == "error"}
+    assert errors == {mechanism}
 
 
 def test_some_refused_variants_spoil_nothing() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from streamkit.doctor.battery import HTTP2, SECOND_ROUND, VARIANTS, idle_variants
-from streamkit.doctor.report import EXIT_CODES, MEANINGS
+from streamkit.doctor._battery import HTTP2, SECOND_ROUND, VARIANTS, idle_variants
+from streamkit.doctor._report import EXIT_CODES, MEANINGS
 from tests.doctor.test_probe_app import ask_asgi, ask_wsgi
 from tests.rig.requirements import needs
 from tests.rig.servers import ROOT

@@ -12,7 +12,7 @@ from tests.rig.requirements import needs
 from tests.rig.servers import Server
 
 if TYPE_CHECKING:
-    from streamkit.doctor.examine import Diagnosis
+    from streamkit.doctor._examine import Diagnosis
 
 pytestmark = [pytest.mark.servers, needs("httpx", "nginx", "uvicorn", "gunicorn")]
 

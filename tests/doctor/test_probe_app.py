@@ -185,6 +185,12 @@ def test_cut_fails_in_the_hands_of_the_server() -> None:
         assert isinstance(stream.error, StreamCutError)
 
 
+@pytest.mark.parametrize("probe", [ASGIProbe, WSGIProbe])
+def test_completion_offers_nothing_on_a_probe(probe: type) -> None:
+    """It is called by the server, and has nothing to be called by anybody else."""
+    assert [name for name in dir(probe) if not name.startswith("_")] == []
+
+
 @BOTH
 def test_other_paths_are_the_hosts(probe: Any, ask: Ask) -> None:
     """Around an app the probe answers at its own path alone."""
@@ -286,7 +292,7 @@ def test_missing_extra_is_named(missing: str) -> None:
     """An ImportError says what to install; the command says it in one line, with exit code 2."""
     code = (
         f"import sys; sys.modules[{missing!r}] = None\n"
-        "try:\n    import streamkit.doctor.cli\nexcept ImportError as exc:\n    print(exc)\n"
+        "try:\n    import streamkit.doctor._cli\nexcept ImportError as exc:\n    print(exc)\n"
         "from streamkit.doctor.command import main\nmain()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit.doctor.battery import SECOND_ROUND, VARIANTS
-from streamkit.doctor.shape import shape
+from streamkit.doctor._battery import SECOND_ROUND, VARIANTS
+from streamkit.doctor._shape import shape
 from tests.doctor.simulated import (
     Pairs,
     Path,

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from streamkit.doctor.diagnosis import verdict
-from streamkit.doctor.failures import failure
-from streamkit.doctor.observation import Arrival, Ending, Frame, Observation, Variant
-from streamkit.doctor.single import doubtful, judge
+from streamkit.doctor._diagnosis import verdict
+from streamkit.doctor._failures import failure
+from streamkit.doctor._observation import Arrival, Ending, Frame, Observation, Variant
+from streamkit.doctor._single import doubtful, judge
 
 STREAM = Variant("stream")
 HEADERS = {"content-type": "text/event-stream; charset=utf-8"}
@@ -60,6 +60,8 @@ CASES: dict[str, tuple[Observation, list[tuple[str, str]], str]] = {
     ),
     "beat of 1 s": (seen([(1.0 * count, 150, 3) for count in range(1, 9)]), [("streamed", "ok")], "streams"),
     "recording": (seen([(0.1, 1000, 20)], age="17"), [("replayed", "error")], "broken"),
+    "from a cache, as new": (seen([(0.1, 1000, 20)], age="0"), [("streamed", "ok")], "streams"),
+    "cut at once": (seen([(0.1, 50, 1)], ending="cut"), [("error", "warning")], "unknown"),
     "cut in silence": (
         seen([(0.1, 50, 1), (0.2, 50, 1), (0.3, 50, 1)], ending="cut", ended_at=30.3),
         [("idle-cut", "error")],

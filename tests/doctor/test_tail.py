@@ -82,7 +82,7 @@ def test_event_over_the_limit_ends_it(server: OddServer, monkeypatch: pytest.Mon
     """Memory is bounded, whatever a server sends."""
     from rich.console import Console
 
-    from streamkit.doctor import tail
+    from streamkit.doctor import _tail as tail
 
     monkeypatch.setattr(tail, "LARGEST", 100_000)
     printer = tail.Printer(Console(file=io.StringIO()), as_json=True)
@@ -99,7 +99,7 @@ def test_server_that_went_away_is_given_up_after_some_attempts() -> None:
     """Once it has streamed, it is asked again, with the pause that it named, and not for ever."""
     from rich.console import Console
 
-    from streamkit.doctor import tail
+    from streamkit.doctor import _tail as tail
 
     pauses: list[float] = []
     with odd_server() as server:

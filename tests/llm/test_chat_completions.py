@@ -277,11 +277,21 @@ def test_error_of_upstream_in_a_dict_is_one() -> None:
     assert "sk-1" in str(error)
 
 
-@pytest.mark.parametrize("options", [{"model": None}, {"model": "m", "error": "text"}])
-def test_wrong_option_is_refused_in_the_view(options: dict[str, Any]) -> None:
-    """Before anything is sent."""
-    with pytest.raises(TypeError, match="must be"):
-        chat_completions.stream([], **options)
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"model": None}, "model must be the name that clients are shown, a str, not None"),
+        ({"error": "text"}, "error must be a function of an exception, not 'text'"),
+        ({"id": 7}, "id must be a str, not 7"),
+        ({"created": 1.5}, "created must be whole seconds since 1970, an int, not 1.5"),
+        ({"created": True}, "created must be whole seconds since 1970, an int, not True"),
+    ],
+)
+def test_wrong_option_is_refused_in_the_view(options: dict[str, Any], says: str) -> None:
+    """Before anything is sent, with the name and the value."""
+    with pytest.raises(TypeError) as raised:
+        chat_completions.stream([], **{"model": "m", **options})
+    assert str(raised.value) == says
 
 
 def test_names_and_times_of_answers_differ() -> None:

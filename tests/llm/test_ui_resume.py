@@ -362,6 +362,11 @@ class TestChats:
             assert asyncio.run(all_of(chats.start_sync("c", ["b"], message_id="m"))) == whole
             assert asyncio.run(all_of(chats.resume_sync("c"))) == whole
             assert chats.resume_sync("c", saved="m") is None
+            cursors = ui_messages.Chats(Detached(log), cursor=True)
+            given = asyncio.run(all_of(cursors.resume_sync("c")))
+            place = next(place for place, part in enumerate(given) if cursor_of(part))
+            rest = asyncio.run(all_of(cursors.resume_sync("c", cursor_of(given[place]))))
+            assert [part["type"] for part in rest[:-1]] == [part["type"] for part in given[place + 1 : -1]]
             assert not chats.stop_sync("c")
         finally:
             fed.pipe.close()

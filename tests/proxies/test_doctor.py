@@ -29,8 +29,8 @@ from tests.rig.requirements import needs
 from tests.rig.servers import ROOT, SERVERS, Server
 
 if TYPE_CHECKING:
-    from streamkit.doctor.examine import Diagnosis
-    from streamkit.doctor.observation import Observation
+    from streamkit.doctor._examine import Diagnosis
+    from streamkit.doctor._observation import Observation
 
 pytestmark = [pytest.mark.servers, needs("httpx")]
 
@@ -107,7 +107,7 @@ def named(found: Diagnosis) -> set[str]:
 
 def free(found: Diagnosis) -> bool:
     """Say whether all that carries streamkit's headers streams, from its head on."""
-    from streamkit.doctor.seen import Seen
+    from streamkit.doctor._seen import Seen
 
     seen = Seen(found.observations)
     return all(seen.streams_at_once(name) for name in ("both", "ndjson-both", "bulk-both", "large-both"))
@@ -170,8 +170,8 @@ class Probes:
 
 def look(url: str, idle: float = 0.0) -> Diagnosis:
     """Examine an address once."""
-    from streamkit.doctor.examine import examine
-    from streamkit.doctor.fetch import Target
+    from streamkit.doctor._examine import examine
+    from streamkit.doctor._fetch import Target
 
     return asyncio.run(examine(Target(url, idle=idle), lambda *_: None))
 
@@ -240,7 +240,7 @@ def stripped(seen: Observation) -> Observation:
 @cases(lambda setup: True)
 def test_headers_that_name_products_decide_nothing(probes: Probes, name: str) -> None:
     """Without Server, Via and X-* the same answers have the same findings, on the same evidence."""
-    from streamkit.doctor.diagnosis import diagnose, verdict
+    from streamkit.doctor._diagnosis import diagnose, verdict
 
     found = probes.examine(name)
     again = diagnose([stripped(seen) for seen in found.observations])
@@ -253,7 +253,7 @@ def test_headers_that_name_products_decide_nothing(probes: Probes, name: str) ->
 @only(*CURES)
 def test_cure_names_the_line_by_which_the_pages_cure(probes: Probes, name: str) -> None:
     """Known by its headers or not, the line is shown by which the two files differ: what cures, and what is cured."""
-    from streamkit.doctor.diagnosis import diagnose
+    from streamkit.doctor._diagnosis import diagnose
 
     line, added = CURES[name]
     cure = SETUPS[name].cure

@@ -18,8 +18,8 @@ from starlette.routing import Route
 import streamkit
 from streamkit import EventTooLargeError
 from streamkit.client import NotAStreamError, Reconnection, connect_sync
-from streamkit.doctor.fetch import Target, client_of
-from streamkit.doctor.observation import Variant
+from streamkit.doctor._fetch import Target, client_of
+from streamkit.doctor._observation import Variant
 from streamkit.llm import UpstreamError, relay
 from streamkit.starlette import EventStreamResponse, primed
 from streamkit.testing import open_stream
@@ -131,7 +131,7 @@ def imports(path: Path) -> set[str]:
 def test_probe_can_be_made_to_ask_nobody() -> None:
     """There is no address in its query, and nothing in it that would open one."""
     asks = {"http.client", "urllib.request", "socket", "ssl", "httpx", "subprocess", "ftplib", "smtplib"}
-    files = [PACKAGE / "doctor" / name for name in ("probe_app.py", "contract.py", "__init__.py")]
+    files = [PACKAGE / "doctor" / name for name in ("probe_app.py", "_contract.py", "__init__.py")]
     assert [path.name for path in files if imports(path) & asks] == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import Any
 
 import flask
@@ -19,9 +19,10 @@ from starlette.testclient import TestClient
 from streamkit import Event, StreamPolicy, asgi, close_streams, wsgi
 from streamkit.errors import StreamCutError
 from streamkit.testing import (
+    AsyncOpenStream,
     NotAStreamError,
+    OpenStream,
     StreamEndedError,
-    StreamTestError,
     StreamTimeoutError,
     open_stream,
 )
@@ -29,6 +30,16 @@ from streamkit.testing import (
 APPS = {"wsgi": wsgi, "asgi": asgi}
 SOON = 0.2
 """Seconds of a wait that is to fail."""
+
+
+@contextmanager
+def hurried(events: OpenStream | AsyncOpenStream) -> Iterator[None]:
+    """Wait no longer than SOON, now that all has arrived that there will be."""
+    before, events._timeout = events._timeout, SOON
+    try:
+        yield
+    finally:
+        events._timeout = before
 
 
 async def one_and_silence() -> AsyncIterator[str]:
@@ -52,8 +63,10 @@ async def one_and_silence() -> AsyncIterator[str]:
 def test_endless_stream_hangs_no_test(adapter: Any, ask: Callable[[Any], Any], wanted: str) -> None:
     """The error is an AssertionError with what was asked for and what had arrived."""
     app = adapter.EventStreamResponse(one_and_silence(), policy=StreamPolicy(keepalive=None))
-    with open_stream(app, "GET", "/", timeout=SOON) as events, pytest.raises(AssertionError) as raised:
-        ask(events)
+    with open_stream(app, "GET", "/", timeout=20) as events:
+        assert events.take() == [Event("a")]
+        with hurried(events), pytest.raises(AssertionError) as raised:
+            ask(events)
     assert isinstance(raised.value, StreamTimeoutError)
     assert str(raised.value).startswith(f"{wanted} did not come within 0.2 s; what had arrived: status 200, text/event")
     assert r"b'data: a\n\n'" in str(raised.value)
@@ -101,12 +114,14 @@ def test_app_that_stays_when_its_client_has_left_is_given_up() -> None:
         finally:
             ended.set()
 
-    with (
-        pytest.raises(StreamTimeoutError, match=r"did not end within 0.2 s of its client's leaving; .*'x'"),
-        open_stream(app, "GET", "/", timeout=SOON),
-    ):
-        pass
-    assert ended.wait(10)
+    with open_stream(app, "GET", "/", timeout=20) as events:
+        assert events.take() == ["x"]
+        with (
+            hurried(events),
+            pytest.raises(StreamTimeoutError, match=r"did not end within 0.2 s of its client's leaving; .*'x'"),
+        ):
+            events.disconnect()
+        assert ended.wait(10)
 
 
 def test_error_of_the_test_is_not_hidden_by_that_of_leaving() -> None:
@@ -119,8 +134,9 @@ def test_error_of_the_test_is_not_hidden_by_that_of_leaving() -> None:
 
     def test() -> None:
         app = wsgi.EventStreamResponse(stuck(), policy=StreamPolicy(keepalive=None))
-        with open_stream(app, "GET", "/", timeout=SOON) as events:
+        with open_stream(app, "GET", "/", timeout=20) as events:
             assert events.take() == [Event("a")]
+            events._timeout = SOON  # of leaving
             raise LookupError
 
     with pytest.raises(LookupError):
@@ -246,10 +262,12 @@ def test_wrong_arguments_are_named() -> None:
     with open_stream(wsgi.NDJSONResponse([1]), "GET", "/") as events:
         with pytest.raises(TypeError, match="an item, a function"):
             events.until()
+        with pytest.raises(ValueError, match=r"take\(\) takes a number of items from 0; got -1"):
+            events.take(-1)
         with pytest.raises(TypeError, match="event, data and id of an event, not 'type'"):
             events.until(type="done")
-        with suppress(StreamTestError):
-            events.until(event="done")
+        with pytest.raises(StreamEndedError, match=r"until\(event='done'\) did not come: .* completed"):
+            events.until(event="done")  # a line has no type
 
 
 def test_session_of_the_client_is_sent_and_kept() -> None:
@@ -267,6 +285,19 @@ def test_session_of_the_client_is_sent_and_kept() -> None:
         with open_stream(client, "GET", "/") as events:
             assert events.take() == [count]
     assert next(client.get("/").iter_encoded()) == b""
+
+
+def test_app_without_a_signature_is_one_for_wsgi() -> None:
+    """As one that was compiled may be."""
+
+    class Compiled:
+        __signature__ = "none"
+
+        def __call__(self, environ: Any, start_response: Any) -> Any:
+            return wsgi.NDJSONResponse([1])(environ, start_response)
+
+    with open_stream(Compiled(), "GET", "/") as events:
+        assert list(events) == [1]
 
 
 async def _twice(scope: Any, receive: Any, send: Any) -> None:
@@ -342,8 +373,9 @@ def test_async_stream_is_searched_read_and_bounded_alike() -> None:
             assert await events.until(event="done") == [Event("a"), Event("b", event="done")]
             assert (await events.read()).endswith(b"data: c\n\n")
             assert [event async for event in events] == [Event("c")]
-        with pytest.raises(StreamTimeoutError, match=r"take\(2\)"):
-            async with open_stream(asgi.NDJSONResponse(one_and_silence()), "GET", "/", timeout=SOON) as events:
+        async with open_stream(asgi.NDJSONResponse(one_and_silence()), "GET", "/", timeout=20) as events:
+            assert await events.take() == ["a"]
+            with hurried(events), pytest.raises(StreamTimeoutError, match=r"take\(2\)"):
                 await events.take(2)
 
     asyncio.run(test())

@@ -36,7 +36,13 @@ def test_was_closed():
     assert closed.is_set()
 
 def test_times_out(open_stream):
-    open_stream(app, "GET", "/", timeout=0.1).take(2)
+    events = open_stream(app, "GET", "/", timeout=20)
+    events.take()
+    events._timeout = 0.1
+    try:
+        events.take(2)
+    finally:
+        events._timeout = 20
 """
 
 

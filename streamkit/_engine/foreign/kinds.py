@@ -16,6 +16,7 @@ from functools import lru_cache
 from streamkit._engine.boundary import Boundary, EventBoundary, LineBoundary
 from streamkit._engine.register import logger
 from streamkit._format import Format
+from streamkit._headers import media_type
 from streamkit.jsonseq import JSONSeq
 from streamkit.ndjson import NDJSON
 from streamkit.sse import EventStream
@@ -92,8 +93,8 @@ def kind_of(content_type: str, sized: bool = False) -> ForeignBytes | None:
         content_type: Its Content-Type.
         sized: It has a Content-Length, and so is whole; an event stream cannot be.
     """
-    media_type = content_type.partition(";")[0].strip().lower()
-    return KINDS.get(media_type) if not sized or media_type == EVENT_STREAM else None
+    kind = media_type(content_type)
+    return KINDS.get(kind) if not sized or kind == EVENT_STREAM else None
 
 
 @lru_cache(maxsize=256)  # browsers and clients send few values

@@ -10,14 +10,15 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from streamkit.decode import EventDecoder, JSONSeqDecoder, NDJSONDecoder
-from streamkit.doctor.contract import MARK
-from streamkit.doctor.failures import EVENTS, RECORDS, STREAMS, content_type
-from streamkit.doctor.observation import Arrival, Ending, Frame, Observation, Variant
+from streamkit.client._reader import DECODERS
+from streamkit.doctor._contract import MARK
+from streamkit.doctor._failures import content_type
+from streamkit.doctor._observation import Arrival, Ending, Frame, Observation, Variant
 from streamkit.errors import DecodeError
 
 KEPT = 16_384  # bytes of a body that is no stream
 MOST = 2**24  # bytes of one body, once decompressed
+LATEST = 1e12  # seconds on the clock of a probe
 
 
 class Enough(Exception):
@@ -43,14 +44,14 @@ class Recorder:
         self._fields.update(head_at=at, status=status, http_version=version, headers=dict(headers))
         seen = Observation(**self._fields)
         kind = content_type(seen)
-        self.is_stream = status == 200 and kind in STREAMS
+        self.is_stream = status == 200 and kind in DECODERS
         if seen.encoding in ("gzip", "x-gzip", "deflate"):
             self._unzip = zlib.decompressobj(47)  # either header, as the first bytes say
         elif seen.encoding:
             self._fields["fault"] = f"Content-Encoding: {seen.encoding:.40}, which was not asked for"
             self.is_stream = False
         if self.is_stream:
-            self._decoder = {EVENTS: EventDecoder, RECORDS: JSONSeqDecoder}.get(kind, NDJSONDecoder)()
+            self._decoder = DECODERS[kind]()
 
     def read(self, at: float, raw: bytes) -> None:
         """Note what came in one read.
@@ -87,12 +88,12 @@ class Recorder:
 
     def _frame(self, at: float, value: object) -> None:
         """Note one frame; those of the probe say when they were sent."""
-        if not isinstance(value, dict) or not isinstance(value.get("sent"), float):
+        if not isinstance(value, dict) or not _is_time(value.get("sent")):
             self._frames.append(Frame(at))
             return
         seq = value.get("seq")
         self._frames.append(Frame(at, value["sent"], seq if isinstance(seq, int) else 0))
-        if isinstance(value.get("nonce"), str) and isinstance(value.get("head"), float):
+        if isinstance(value.get("nonce"), str) and _is_time(value.get("head")):
             self._fields.update(nonce=value["nonce"], head_sent=value["head"], echo=_texts(value.get("echo")))
 
     @property
@@ -110,6 +111,11 @@ class Recorder:
         fields = {**self._fields, "ending": ending, "ended_at": at}
         fields.setdefault("fault", fault)
         return Observation(**fields, arrivals=tuple(self._arrivals), frames=tuple(self._frames), body=self._body)
+
+
+def _is_time(value: object) -> bool:
+    """Tell whether a value may be the time of a probe; JSON has numbers too large to reckon with."""
+    return isinstance(value, float) and abs(value) < LATEST
 
 
 def _json(text: object) -> object:

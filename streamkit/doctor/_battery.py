@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from streamkit.doctor.contract import ProbeRequest
-from streamkit.doctor.observation import Variant
+from streamkit.doctor._contract import ProbeRequest
+from streamkit.doctor._observation import Variant
 
 GZIP = "gzip"
 PLAIN = "identity"

@@ -18,15 +18,15 @@ try:
     import click
     from rich.console import Console
 
-    from streamkit.doctor import tail as tailing
-    from streamkit.doctor import terminal
-    from streamkit.doctor.examine import Diagnosis, examine
-    from streamkit.doctor.fetch import Target
+    from streamkit.doctor import _tail as tailing
+    from streamkit.doctor import _terminal as terminal
+    from streamkit.doctor._examine import Diagnosis, examine
+    from streamkit.doctor._fetch import Target
 except ImportError as _exc:
     raise ImportError(f'the command needs more than the library: pip install "streamkit-http[cli]" ({_exc})') from _exc
 
-from streamkit.doctor.page import page
-from streamkit.doctor.report import EXIT_CODES, as_json, between
+from streamkit.doctor._page import page
+from streamkit.doctor._report import EXIT_CODES, as_json, between
 
 INTERRUPTED = 130  # as shells say it, for no verdict was reached
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from streamkit.doctor.observation import Finding, Observation, Severity
-from streamkit.doctor.products import CURES, GZIP_BUT_STREAMS, SIGNS
+from streamkit.doctor._observation import Finding, Observation, Severity
+from streamkit.doctor._products import CURES, GZIP_BUT_STREAMS, SIGNS
 
 _HEADER = "X-Accel-Buffering: no"
 

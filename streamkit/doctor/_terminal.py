@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamkit.doctor.examine import Diagnosis
-from streamkit.doctor.observation import Finding
-from streamkit.doctor.report import (
+from streamkit.doctor._examine import Diagnosis
+from streamkit.doctor._observation import Finding
+from streamkit.doctor._report import (
     fatal,
     headline,
     meaning,
@@ -26,7 +26,7 @@ from streamkit.doctor.report import (
     shown,
     with_headers,
 )
-from streamkit.doctor.shape import shape
+from streamkit.doctor._shape import shape
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _COLOURS = {"streams": "green", "buffers": "red", "broken": "red", "unknown": "yellow"}

@@ -5,9 +5,9 @@ The `cut` variant fails on purpose: it shows whether a reader can tell a crash f
 
 from __future__ import annotations
 
-from streamkit.doctor.cures import Advice
-from streamkit.doctor.observation import Finding, Observation
-from streamkit.doctor.seen import Seen
+from streamkit.doctor._cures import Advice
+from streamkit.doctor._observation import Finding, Observation
+from streamkit.doctor._seen import Seen
 
 # What a proxy answers when the head itself has waited too long.
 _GATEWAY = {408, 502, 503, 504, 524}

@@ -12,10 +12,10 @@ plain, so what is counted in bytes comes a hundred times as often there, and wha
 
 from __future__ import annotations
 
-from streamkit.doctor.cures import Advice
-from streamkit.doctor.observation import Finding
-from streamkit.doctor.seen import Seen
-from streamkit.doctor.shape import Shape
+from streamkit.doctor._cures import Advice
+from streamkit.doctor._observation import Finding
+from streamkit.doctor._seen import Seen
+from streamkit.doctor._shape import Shape
 
 _OTHERS = ("http2", "ndjson", "large", "bulk")
 

@@ -1,7 +1,7 @@
 """From what the battery saw to findings, and from findings to the verdict. Pure: no clock, no socket.
 
 Rules: what cures a variant says what holds it; headers that name a product decide nothing, they only choose the words
-of the cure (cures.py). One layer is peeled at a time: where X-Accel-Buffering lets small events through, the next
+of the cure (`_cures`). One layer is peeled at a time: where X-Accel-Buffering lets small events through, the next
 question is asked of the answers that carry it.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from streamkit.doctor.cures import Advice
-from streamkit.doctor.cuts import cuts
-from streamkit.doctor.failures import failure, unjudged
-from streamkit.doctor.holding import holding
-from streamkit.doctor.observation import Finding, Observation, Verdict
-from streamkit.doctor.seen import Seen
+from streamkit.doctor._cures import Advice
+from streamkit.doctor._cuts import cuts
+from streamkit.doctor._failures import failure, unjudged
+from streamkit.doctor._holding import holding
+from streamkit.doctor._observation import Finding, Observation, Verdict
+from streamkit.doctor._seen import Seen
 
 # What is worse than a stream that comes late: none at all, somebody else's, or one that ends before its end.
 _BROKEN = {"error", "not-a-stream", "replayed", "idle-cut", "total-cut", "truncated-clean"}

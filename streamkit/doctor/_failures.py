@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-from streamkit.doctor.observation import Finding, Observation
+from streamkit._headers import media_type
+from streamkit.client._reader import DECODERS
+from streamkit.doctor._observation import Finding, Observation
 
-# Types that a streaming client reads. EventSource takes the first alone (WHATWG HTML, 9.2.2).
+# The one type that EventSource takes (WHATWG HTML, 9.2.2).
 EVENTS = "text/event-stream"
-LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
-RECORDS = "application/json-seq"
-STREAMS = {EVENTS, RECORDS, *LINES}
 
 _PASSWORD = re.compile(rb"<input[^>]*type=[\"']?password", re.IGNORECASE)
 
@@ -31,7 +30,7 @@ _STATUSES = {
 
 def content_type(seen: Observation) -> str:
     """Return the media type of an answer, without parameters, in lower case."""
-    return seen.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type(seen.headers.get("content-type", ""))
 
 
 def failure(seen: Observation) -> Finding | None:
@@ -44,7 +43,7 @@ def failure(seen: Observation) -> Finding | None:
         says, cure = _STATUSES.get(seen.status, (f"the server answered with {seen.status}", "look into its log"))
         return Finding("not-a-stream", "error", says + _said(seen), cure=cure)
     kind = content_type(seen)
-    if kind not in STREAMS:
+    if kind not in DECODERS:
         return _other_type(seen, kind)
     return None
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from streamkit.doctor.observation import Finding, Observation
-from streamkit.doctor.seen import Seen
-from streamkit.doctor.shape import Shape, shape
+from streamkit.doctor._observation import Finding, Observation
+from streamkit.doctor._seen import Seen
+from streamkit.doctor._shape import Shape, shape
 
 if TYPE_CHECKING:
-    from streamkit.doctor.examine import Diagnosis
+    from streamkit.doctor._examine import Diagnosis
 
 EXIT_CODES = {"streams": 0, "buffers": 1, "broken": 2, "unknown": 2}
 
@@ -102,9 +102,12 @@ def _ms(seconds: float) -> float:
 
 
 def sent_at(seen: Observation) -> list[float]:
-    """Return when each frame was sent, in seconds of the reader's clock: as if the quickest had taken no time."""
+    """Return when each frame was sent, in seconds of the reader's clock: as if the quickest had taken no time.
+
+    Nothing, where one of them does not say.
+    """
     stamped = [(frame.at, frame.sent) for frame in seen.frames if frame.sent is not None]
-    if not stamped:
+    if not stamped or len(stamped) < len(seen.frames):
         return []
     quickest = min(at - sent for at, sent in stamped)
     return [sent + quickest for _, sent in stamped]

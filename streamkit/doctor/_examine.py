@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit, urlunsplit
 
-from streamkit.doctor.battery import GZIP, HTTP2, PLAIN, SECOND_ROUND, VARIANTS, Asking, idle_variants
-from streamkit.doctor.diagnosis import diagnose, verdict
-from streamkit.doctor.fetch import Client, Target, client_of, unresolvable
-from streamkit.doctor.observation import Finding, Observation, Variant, Verdict
-from streamkit.doctor.recorder import is_card
-from streamkit.doctor.seen import Seen
-from streamkit.doctor.single import doubtful, judge
+from streamkit.client._errors import shown
+from streamkit.doctor._battery import GZIP, HTTP2, PLAIN, SECOND_ROUND, VARIANTS, Asking, idle_variants
+from streamkit.doctor._diagnosis import diagnose, verdict
+from streamkit.doctor._fetch import Client, Target, client_of, unresolvable
+from streamkit.doctor._observation import Finding, Observation, Variant, Verdict
+from streamkit.doctor._recorder import is_card
+from streamkit.doctor._seen import Seen
+from streamkit.doctor._single import doubtful, judge
 
 LOOK = Variant("stream", "as a browser asks")
 WITHOUT = Variant("without gzip", "the same, without gzip")
@@ -31,7 +32,7 @@ class Diagnosis:
     """What was found at one URL.
 
     Args:
-        url: As it was given.
+        url: As it was given, without a user's name and password: a report is passed on.
         verdict: What the findings come to.
         findings: The worst first.
         observations: What each request saw.
@@ -68,7 +69,7 @@ async def examine(target: Target, tell: Tell) -> Diagnosis:
 def _diagnosis(
     target: Target, findings: Sequence[Finding], seen: Sequence[Observation], begun: float, *, with_probe: bool = False
 ) -> Diagnosis:
-    return Diagnosis(target.url, verdict(findings), findings, seen, with_probe, time.monotonic() - begun)
+    return Diagnosis(shown(target.url), verdict(findings), findings, seen, with_probe, time.monotonic() - begun)
 
 
 def _enough(seconds: float, frames: int, arrivals: int) -> bool:

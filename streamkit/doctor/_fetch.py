@@ -14,17 +14,18 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from streamkit.client._reader import ACCEPT
 from streamkit.doctor._httpx import httpx
-from streamkit.doctor.observation import Ending, Observation, Variant
-from streamkit.doctor.recorder import Enough, Recorder
+from streamkit.doctor._observation import Ending, Observation, Variant
+from streamkit.doctor._recorder import Enough, Recorder
 
-ACCEPT = "text/event-stream, application/x-ndjson, application/json-seq, */*;q=0.5"
 PAGE_SECONDS = 2.0  # for a body that is no stream
 
+ClientT = TypeVar("ClientT")
 Stop = Callable[[float, int, int], bool]  # seconds, frames and arrivals so far -> whether it is enough
 
 
@@ -130,7 +131,19 @@ def _client(target: Target, *, http2: bool) -> httpx.AsyncClient:
         context.verify_mode = ssl.CERT_NONE
     # No timeout of its own: `until` bounds everything.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    return httpx.AsyncClient(http2=http2, verify=context, timeout=None, limits=limits)
+    return made(httpx.AsyncClient, http2=http2, verify=context, timeout=None, limits=limits)
+
+
+def made(kind: Callable[..., ClientT], **options: Any) -> ClientT:
+    """Return a client of httpx, which looks into the environment for proxies.
+
+    Raises:
+        OSError: It names one that cannot be used.
+    """
+    try:
+        return kind(**options)
+    except (ImportError, ValueError, httpx.InvalidURL) as exc:
+        raise OSError(f"the proxy that the environment names cannot be used: {' '.join(str(exc).split())}") from exc
 
 
 def _lower(headers: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What one request saw: values without behaviour, made by `fetch` or written in a test. Pure.
+"""What one request saw: values without behaviour, made by `_fetch` or written in a test. Pure.
 
 All times are seconds since the request was sent, by the reader's clock, but for `Frame.sent`, which is by the origin's.
 The two clocks differ by an amount that nobody knows; only differences of one clock are ever used.
@@ -41,7 +41,7 @@ class Variant:
     """One request of the battery: what is asked of the probe, and how.
 
     Args:
-        name: Of VARIANTS in `battery`, by which the rules know it.
+        name: Of VARIANTS in `_battery`, by which the rules know it.
         says: What is special about it, for people.
         frames: How many are to come; 0 where nobody knows.
         gap: Seconds between two frames; 0 where nobody knows.

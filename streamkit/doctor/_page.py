@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from streamkit.doctor.observation import Finding, Observation
-from streamkit.doctor.report import (
+from streamkit.doctor._observation import Finding, Observation
+from streamkit.doctor._report import (
     AS_ABOVE,
     between,
     meaning,
@@ -23,10 +23,10 @@ from streamkit.doctor.report import (
     shown,
     with_headers,
 )
-from streamkit.doctor.shape import shape
+from streamkit.doctor._shape import shape
 
 if TYPE_CHECKING:
-    from streamkit.doctor.examine import Diagnosis
+    from streamkit.doctor._examine import Diagnosis
 
 _LANE, _LEFT, _WIDTH, _RIGHT = 46, 110, 620, 190  # pixels
 _DRAWN = 60  # lines of a lane; of more events every second, third, … is drawn

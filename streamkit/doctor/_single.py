@@ -7,10 +7,10 @@ beat of several events is a timer or an app with that beat. Where a second answe
 
 from __future__ import annotations
 
-from streamkit.doctor.cures import Advice
-from streamkit.doctor.failures import EVENTS, content_type, failure, unjudged
-from streamkit.doctor.observation import Finding, Observation
-from streamkit.doctor.shape import Batches, batches, spread
+from streamkit.doctor._cures import Advice
+from streamkit.doctor._failures import EVENTS, content_type, failure, unjudged
+from streamkit.doctor._observation import Finding, Observation
+from streamkit.doctor._shape import Batches, batches, spread
 
 ENOUGH = 3  # events
 AT_ONCE = 0.25  # seconds within which a whole stream came

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streamkit.doctor.observation import Observation
-from streamkit.doctor.shape import Shape, shape
+from streamkit.doctor._observation import Observation
+from streamkit.doctor._shape import Shape, shape
 
 
 class Seen:

@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.text import Text
 
 from streamkit.client import NotAStreamError, Reader, Reconnection, connect_sync
+from streamkit.client._errors import media_type_of
+from streamkit.doctor._failures import EVENTS, failure
+from streamkit.doctor._fetch import made, why
 from streamkit.doctor._httpx import httpx
-from streamkit.doctor.failures import EVENTS, failure
-from streamkit.doctor.fetch import ACCEPT, why
-from streamkit.doctor.observation import Observation, Variant
-from streamkit.doctor.report import printable
+from streamkit.doctor._observation import Observation, Variant
+from streamkit.doctor._report import printable
 from streamkit.errors import DecodeError
 from streamkit.sse import Event
 
@@ -86,7 +87,7 @@ def tail(asked: Asked, printer: Printer, sleep: Callable[[float], None] = time.s
                 idle_timeout=None,
                 last_event_id=asked.last_event_id,
                 max_event_size=LARGEST,
-                headers={"Accept": ACCEPT, "Accept-Encoding": "gzip", **asked.headers},
+                headers={"Accept-Encoding": "gzip", **asked.headers},
             )
             return _print(reader, asked, printer)
     except NotAStreamError as exc:
@@ -99,7 +100,7 @@ def tail(asked: Asked, printer: Printer, sleep: Callable[[float], None] = time.s
 
 
 def _client(asked: Asked) -> httpx.Client:
-    return httpx.Client(verify=not asked.insecure, timeout=10.0, http2=True)
+    return made(httpx.Client, verify=not asked.insecure, timeout=10.0, http2=True)
 
 
 def _print(reader: Reader, asked: Asked, printer: Printer) -> int:
@@ -109,7 +110,7 @@ def _print(reader: Reader, asked: Asked, printer: Printer) -> int:
             return 0
     if reader.response is not None and reader.response.status_code == 204:
         printer.note("the server says that the stream is over (204)")
-    elif reader.response is not None and reader.response.headers["content-type"].lower().startswith(EVENTS):
+    elif reader.response is not None and media_type_of(reader.response) == EVENTS:
         printer.note("the stream has ended")
     return 0
 

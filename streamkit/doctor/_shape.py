@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from streamkit.doctor.observation import Observation
+from streamkit.doctor._observation import Observation
 
 Kind = Literal["whole", "lag", "batched", "unclear", "streamed", "few"]
 
