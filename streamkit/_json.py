@@ -3,7 +3,7 @@
 orjson is only a fast path, looked for at first use. It hands over every type on which it has its own idea, and where
 it refuses, or may have hidden a NaN as null, the standard library decides: nothing fails in production that passed
 on a laptop. The one module that may look for a JSON library; it imports no other third-party package for its types.
-`dumps` is what to call; event streams, which have a dict for every token, call `write` themselves, and then `settled`.
+`dumps` is what to call; formats that have a dict for every token call `write` themselves, and then `settled`.
 """
 
 import json
