@@ -149,8 +149,6 @@ class EncodedEvent(Event):
 
     __slots__ = ("_value", "encoded", "frames", "is_json")
 
-    encoded: bytes
-    is_json: bool
     frames: dict[Hashable, bytes]
     _value: Any
 
@@ -230,11 +228,10 @@ class EventStream(Format):
         return lines.join((b"data: ", b"\n\n"))  # they stand between the two: quicker than %, and 30 times so at 1 MB
 
     def _look_at(self, item: dict[Any, Any]) -> None:
+        self._looks += 1
+        self._known = dict if self._looks >= _LOOKS and self._dumps is dumps else None
         if "data" in item and item.keys() <= _FIELDS:
             _warn_of_dict()
-        self._looks += 1
-        if self._looks >= _LOOKS and self._dumps is dumps:
-            self._known = dict
 
     def with_retry(self, frame: bytes, retry: int) -> bytes:
         """Return the frame with a `retry:` line before its data, unless it has no data or a retry of its own.
