@@ -205,7 +205,7 @@ def cases(pieces: int) -> dict[str, Callable[[], float]]:
 
 
 def _without_orjson(encode: Encode, pieces: int) -> float:
-    with mock.patch.object(_json, "write", _json._without):
+    with mock.patch.object(_json, "write", _json._standard):
         return nanoseconds(encode, CHUNK, pieces)
 
 
