@@ -149,6 +149,8 @@ class EncodedEvent(Event):
 
     __slots__ = ("_value", "encoded", "frames", "is_json")
 
+    encoded: bytes
+    is_json: bool
     frames: dict[Hashable, bytes]
     _value: Any
 
