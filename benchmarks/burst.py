@@ -2,6 +2,10 @@
 
 Async generators that never wait, as events and as JSON lines, and sync generators under ASGI; each framework by its own
 means on uvicorn (httptools, uvloop), aiohttp on its own server. The same reader also takes one body of the same bytes.
+
+The floor and the peers send lines that are ready, where streamkit is given a dict for each. So two rows show what it
+costs a view to encode its dicts, and one how near a library can come that looks at each line and sends them together.
+They were written by hand for this, and no target is compared with them.
 """
 
 from __future__ import annotations
@@ -24,6 +28,13 @@ COVERS = (
 )
 
 READER = "reader, one body"
+BY_HAND = {
+    "raw ASGI, encodes its dicts": (RAW, "/lines/encoded", 1),
+    "Starlette, encodes its dicts": (STARLETTE, "/lines/encoded", 1),
+    "by hand: dicts looked at, batched": (RAW, "/lines/batched", 10),
+}
+"""By the name of a row: where it is served, and how many times as many events it sends as most."""
+
 NO_LINES = {"sse-starlette", "aiohttp-sse"}
 NO_SYNC = {RAW, "aiohttp-sse", "Django"}
 """aiohttp has no sync views, and raw ASGI no way but a thread; Django reads a sync generator to its end beforehand."""
@@ -54,6 +65,8 @@ def cases(servers: Running, events: int) -> dict[str, Callable[[], tuple[float, 
             add(f"{name}/lines", name, "/lines/burst", count)
         if name not in NO_SYNC:
             add(f"{name}/sync", name, "/sse/burst_sync", events * 5 if name in BATCHING else events // 15)
+    for name, (server, path, times) in BY_HAND.items():
+        add(f"{name}/lines", server, path, events * times)
     add(READER, RAW, "/body", events * 20)
     return found
 
@@ -67,7 +80,7 @@ def measure(settings: Settings) -> Report:
         "Bursts, thousand events per second (in brackets: CPU us an event; the middle half of the rounds)",
         ["", "SSE, async", "NDJSON, async", "SSE, sync"],
     )
-    for name in APPS:
+    for name in (*APPS, *BY_HAND):
         report.rows.append([name, *(_cell(found, f"{name}/{kind}") for kind in ("sse", "lines", "sync"))])
     report.rows.append([READER, _cell(found, READER), "", ""])
     for kind, key in (("sse", "sse"), ("lines", "ndjson")):

@@ -1,22 +1,28 @@
 """Why a target is missed, by its key: written by hand from what was measured, and shown only where it is missed."""
 
 _LINES = (
-    "The floor and the peers send lines that are ready; streamkit encodes a dict for each, which alone takes orjson 85"
-    " ns, and 160 ns where the frames of a whole batch are kept. Of the time of one item the pump has 280 ns, orjson"
-    " and the line 220 ns, and the promises the rest: no line break, no NaN, no line separator."
+    "The floor and the peers send lines that are ready; streamkit encodes a dict for each. In the table below `by hand:"
+    " dicts looked at, batched` has dicts too: it encodes each with orjson, looks for what may not pass (a NaN that"
+    " became null, a line separator, a line break), gathers for half a millisecond, and does nothing else. No library"
+    " that is given dicts, and promises as much, can be nearer to the target. What is between it and streamkit, in"
+    " process 0.13 us of 0.57, is the price of formats that can be exchanged and of a source that may fail, end or be"
+    " cancelled between any two items. Two rows show the floor and Starlette where their views encode the dicts."
 )
 _DICT = (
-    "streamkit looks four times at the line, 16 ns each: for a null that may have been a NaN, for line separators, and"
-    " for the two line breaks that an `orjson.Fragment` may bring. The hint for a dict of field names takes as long as"
-    " one."
+    "Four looks at the line take as long as orjson does: for a null that may have been a NaN, for line separators, and"
+    " for the two line breaks that an `orjson.Fragment` may bring. In the table below `by hand` is one function that"
+    " encodes, looks and frames: no library that promises as much can be nearer to the floor. What streamkit adds to it"
+    " is to find out that the item is a dict, and which encoder the format has."
 )
 _INLINE = (
     "An item leaves before the next is asked for, since nobody can tell whether a generator blocks next: so items are"
     " not sent together, and what is left to compare is the 2 us that gunicorn takes for a chunk. In the table below"
-    " `raw WSGI, texts framed` puts `data: ` before each text and does nothing else: no library can be nearer to the"
-    " floor. What streamkit adds to that is the look for line breaks, the count, the time that the server takes, and"
-    " whether the stream is to end. Under a server with threads a stream that has its keepalive runs in a thread of its"
-    " own, and what is ready together leaves together."
+    " `raw WSGI, texts framed` puts `data: ` before each text and does nothing else. `by hand: promises kept` looks for"
+    " line breaks too, runs the source in the Context of its view, counts, measures by two readings of the clock how"
+    " long the server takes, and sees whether the stream is to end, all in one function: no library that promises as"
+    " much can be nearer to the floor. In process, an item takes the floor 65 ns, the one by hand 345, and streamkit"
+    " 440: formats that can be exchanged, and a source that may fail. Under a server with threads a stream that has its"
+    " keepalive runs in a thread of its own, and what is ready together leaves together."
 )
 _BURST = (
     "An event takes about 360 ns of the server's processor: the bare generator 77 of them, the encoder 133, the buffer"

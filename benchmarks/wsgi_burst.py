@@ -3,7 +3,7 @@
 Flask and Django with their own streaming and with streamkit's, keepalive off, in a sync worker; and in a worker with
 threads, where a stream that has its keepalive runs in a thread of its own, so that items which are ready together leave
 together. `raw WSGI, texts framed` is the least that a library can do: it puts `data: ` before a text, and looks at
-nothing.
+nothing. `by hand: promises kept` is raw too, and keeps of streamkit's promises those that cost something at each item.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ COVERS = ("wsgi-flask", "wsgi-django", "wsgi-batched")
 WAYS = {
     "raw WSGI": ("raw WSGI", "/sse/burst_sync"),
     "raw WSGI, texts framed": ("raw WSGI", "/framed/burst_sync"),
+    "by hand: promises kept": ("raw WSGI", "/kept/burst_sync"),
     "Flask": ("Flask", "/sse/burst_sync"),
     "Flask, streamkit": ("Flask", "/ours/burst_sync"),
     "Django": ("Django", "/sync/burst_sync"),

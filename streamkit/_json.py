@@ -3,7 +3,7 @@
 orjson is only a fast path, looked for at first use. It hands over every type on which it has its own idea, and where
 it refuses, or may have hidden a NaN as null, the standard library decides: nothing fails in production that passed
 on a laptop. The one module that may look for a JSON library; it imports no other third-party package for its types.
-`dumps` is what to call; event streams, which have a dict for every token, call `write` themselves, and then `settled`.
+`dumps` is what to call; formats that have a dict for every token call `write` themselves, and then `settled`.
 """
 
 import json
@@ -60,7 +60,7 @@ def dumps(obj: object) -> bytes:
 
 def settled(line: bytes, obj: object) -> bytes:
     """Return the line that `dumps` returns where `write` returned `line`, which has a `u` or is not ASCII."""
-    if line.find(b"null") >= 0 and write is not _without and _may_hold_nan(obj):
+    if line.find(b"null") >= 0 and write is not _standard and _may_hold_nan(obj):
         line = _standard(obj)
     return line if line.isascii() else _escaped(line)
 
@@ -145,12 +145,8 @@ def _find(obj: object, default: Callable[[Any], Any], _options: int) -> bytes:
         options = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
         write = orjson.dumps
     except ImportError:
-        write = _without
+        write = _standard
     return write(obj, default, options)
-
-
-def _without(obj: object, _default: Callable[[Any], Any], _options: int) -> bytes:
-    return _standard(obj)
 
 
 write: Callable[[object, Callable[[Any], Any], int], bytes] = _find
@@ -182,7 +178,7 @@ def _standard_encoder() -> Callable[[object], str]:
     return lambda obj: "".join(encode(obj, 0))
 
 
-def _standard(obj: object) -> bytes:
+def _standard(obj: object, *_: object) -> bytes:  # what orjson is told besides, this knows
     try:
         return text_bytes(_standard_encoder()(obj))
     except EncodeError:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from streamkit import _json
 from streamkit._format import Format
-from streamkit._json import Dumps, encoder
+from streamkit._json import Dumps, default, dumps, encoder, settled
 from streamkit.errors import EncodeError
 from streamkit.sse import MISSING, EncodedEvent, Event
 
@@ -33,10 +34,18 @@ class NDJSON(Format):
         Raises:
             EncodeError: The item is not JSON, or `dumps` wrote a line break.
         """
-        line = self._dumps(item) if type(item) is dict else json_text(item, self._dumps)
+        if type(item) is dict and self._dumps is dumps:
+            try:  # what `dumps` does, without the call, as in event streams
+                line = _json.write(item, default, _json.options)
+            except TypeError:
+                line = dumps(item)
+            if b"u"[0] in line or not line.isascii():
+                line = settled(line, item)
+        elif not (line := json_text(item, self._dumps)):
+            return line
         if b"\n"[0] in line or b"\r"[0] in line:
             raise EncodeError(type(item).__name__, "its JSON has a line break; let dumps write one line")
-        return line + b"\n" if line else b""
+        return line.join((b"", b"\n"))
 
 
 def json_text(item: object, dumps: Callable[[object], bytes]) -> bytes:

@@ -39,8 +39,6 @@ _MAX_FRAMES = 4
 # At the first dicts of a format, for ones that are meant as events: a look at every dict is a tenth of its time.
 _LOOKS = 100
 
-_FRAME = (b"data: ", b"\n\n")
-
 
 @dataclass(frozen=True, init=False, repr=False)
 class Event:
@@ -229,14 +227,13 @@ class EventStream(Format):
             lines = self._unprefixed(item)
         if b"\n"[0] in lines or b"\r"[0] in lines:
             lines = _prefixed(b"\ndata: ", lines)
-        return lines.join(_FRAME)  # they stand between the two: quicker than %, and 30 times so at 1 MB
+        return lines.join((b"data: ", b"\n\n"))  # they stand between the two: quicker than %, and 30 times so at 1 MB
 
     def _look_at(self, item: dict[Any, Any]) -> None:
+        self._looks += 1
+        self._known = dict if self._looks >= _LOOKS and self._dumps is dumps else None
         if "data" in item and item.keys() <= _FIELDS:
             _warn_of_dict()
-        self._looks += 1
-        if self._looks >= _LOOKS and self._dumps is dumps:
-            self._known = dict
 
     def with_retry(self, frame: bytes, retry: int) -> bytes:
         """Return the frame with a `retry:` line before its data, unless it has no data or a retry of its own.

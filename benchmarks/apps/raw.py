@@ -7,7 +7,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
-from benchmarks.apps import sources
+from benchmarks.apps import burst_by_hand, sources
 from tests.rig.asgi import answer_lifespan
 from tests.rig.sidedoor import open_side_door
 
@@ -15,6 +15,7 @@ open_side_door()
 
 SSE = sources.of(lambda text: f"data: {text}\n\n".encode())
 LINES = sources.of(lambda text: json.dumps({"id": 17, "delta": text, "done": False}).encode() + b"\n")
+LINES |= burst_by_hand.LINES
 
 idle: set[Any] = set()
 listeners: set[asyncio.Queue[bytes]] = set()

@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from benchmarks.apps import sources
+from benchmarks.apps import burst_by_hand, sources
 from tests.rig.sidedoor import open_side_door
 
 open_side_door()
 
 SSE = sources.of(lambda text: f"data: {text}\n\n")
 LINES = sources.of(lambda text: json.dumps({"id": 17, "delta": text, "done": False}) + "\n")
+LINES |= burst_by_hand.LINES
 
 
 async def sse(request: Request) -> StreamingResponse:

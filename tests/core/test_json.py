@@ -147,7 +147,7 @@ REFUSED: list[Any] = [
 def encode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Encode:
     """Return the default encoder, once with orjson and once as if it were not installed."""
     if request.param != "orjson":
-        monkeypatch.setattr(_json, "write", _json._without)
+        monkeypatch.setattr(_json, "write", _json._standard)
     return _json.dumps
 
 
@@ -249,7 +249,7 @@ def test_orjson_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "orjson", None)
     monkeypatch.setattr(_json, "write", _json._find)
     assert _json.dumps({"a": [DAY, None]}) == b'{"a":["2026-11-22",null]}'
-    assert _json.write is _json._without
+    assert _json.write is _json._standard
 
 
 def test_interpreter_without_the_c_encoder_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
