@@ -69,6 +69,7 @@ class TwoWayBody:
             loop = self._loop if running_loop() is None else None
             self._sync = late_body(self.stream, self.environ, loop)
         yield self._sync
+        self.close()  # read to its end: Django's test client closes nothing more
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
