@@ -56,7 +56,7 @@ def wsgi_body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop 
         TooManyStreamsError: There is no thread left for the source, or a `StreamLimit` is reached.
     """
     leave_alone(environ)
-    stream.life.asked_by(environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT"))
+    _ask(stream, environ)
     with stream.life.opening(loop) as opened:
         body = _body(stream, environ, loop)
     body.meter.opened = opened
@@ -110,14 +110,18 @@ def refused(options: StreamOptions, environ: WSGIEnvironment, *, under_asgi: boo
 
 def crowded_out(stream: Stream, environ: WSGIEnvironment, under_asgi: bool = False) -> Answer | None:
     """Return what to answer instead where there is no room for one more stream."""
-    method = environ.get("REQUEST_METHOD", "GET")
-    if method == "HEAD":
+    if environ.get("REQUEST_METHOD") == "HEAD":
         return None
+    _ask(stream, environ)
     pumped = stream.producer is None and not stream.goes_async(prefer=under_asgi)
     most = stream.life.limit_reached()
     if pumped and (under_asgi or _takes_thread(stream, environ)) and CAP.reached() is not None:
         most = CAP.total
-    return None if most is None else refusal(stream.format, method, environ.get("HTTP_ACCEPT"), most)
+    return None if most is None else refusal(stream.life, most)
+
+
+def _ask(stream: Stream, environ: WSGIEnvironment) -> None:
+    stream.life.asked_by(environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT"))
 
 
 def _takes_thread(stream: Stream, environ: WSGIEnvironment) -> bool:

@@ -173,15 +173,14 @@ class Guard:
 
     async def _begin(self, head: Message, format: ForeignBytes, *, empty: bool, sender: Task | None = None) -> None:
         head = {**head, "headers": raw_foreign_headers(head.get("headers", ()), format)}
-        method, accept = self._scope.get("method", "GET"), accepted(self._scope)
-        if method == "HEAD":
+        if self._scope.get("method") == "HEAD":
             await self._answer(sender, [head, body_of(b"", more=False)])
         life = self._shared.promises.life(format)
-        life.asked_by(method, accept)
+        life.asked_by(self._scope.get("method", "GET"), accepted(self._scope))
         try:
             life.open(asyncio.get_running_loop())
         except TooManyStreamsError as exc:
-            answer = refusal(format, method, accept, exc.limit, text_headers(head["headers"]))
+            answer = refusal(life, exc.limit, text_headers(head["headers"]))
             start = {"type": START, "status": answer.status, "headers": raw_headers(answer.headers)}
             await self._answer(sender, [start, body_of(answer.body, more=False)])
         ending = self._new_ending(sender)

@@ -103,8 +103,7 @@ class StreamingMiddleware:
         try:
             body: InlineBody | PumpedBody = wsgi_body(stream, environ)
         except TooManyStreamsError as exc:
-            method, accept = environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT")
-            answer = refusal(stream.format, method, accept, exc.limit, head.said[1])
+            answer = refusal(stream.life, exc.limit, head.said[1])
             head.said = status_line(answer.status), answer.headers, None
             head.send()
             discard(stream)
