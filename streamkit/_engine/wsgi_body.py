@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamkit._engine.bodies import PumpedBody, discard
+from streamkit._engine.foreign.mark import step_aside
 from streamkit._engine.inline import InlineBody
 from streamkit._engine.limit import CAP
 from streamkit._engine.register import logger
@@ -28,22 +29,6 @@ _warned: set[str] = set()
 # it has installed its own handlers.
 drain_on_signals()
 
-PASSAGE = "streamkit.passage"
-"""The key, in the environ, of what the `StreamingMiddleware` around an app learns of its response."""
-
-
-class Passage:
-    """Says whether the response of this request is streamkit's own, which no middleware need touch."""
-
-    ours = False
-
-
-def leave_alone(environ: WSGIEnvironment) -> None:
-    """Tell the middleware around the app that this response has all it could give."""
-    if isinstance(passage := environ.get(PASSAGE), Passage):
-        passage.ours = True
-
-
 def wsgi_body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None = None) -> SyncBody:
     """Return what a WSGI server iterates for `stream`.
 
@@ -55,7 +40,7 @@ def wsgi_body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop 
     Raises:
         TooManyStreamsError: There is no thread left for the source, or a `StreamLimit` is reached.
     """
-    leave_alone(environ)
+    step_aside(environ)
     _ask(stream, environ)
     with stream.life.opening(loop) as opened:
         body = _body(stream, environ, loop)
