@@ -29,6 +29,7 @@ _warned: set[str] = set()
 # it has installed its own handlers.
 drain_on_signals()
 
+
 def wsgi_body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None = None) -> SyncBody:
     """Return what a WSGI server iterates for `stream`.
 
