@@ -45,7 +45,7 @@ def __dir__() -> list[str]:
 
 
 def last_event_id(request: HttpRequest) -> str | None:
-    """Return the id after which the client wants to go on, or None for a client that starts anew."""
+    """Return the id to go on after: Last-Event-ID, else the query parameter `last_event_id`; None for a new client."""
     return last_event_id_of(request.META.get("HTTP_LAST_EVENT_ID"), request.META.get("QUERY_STRING", ""))
 
 

@@ -20,11 +20,12 @@ from werkzeug.datastructures import Headers
 
 from streamkit import NDJSON, EventStream, Format, JSONSeq, TextStream
 from streamkit._engine._flask import FlaskSurroundings
+from streamkit._engine.foreign.mark import step_aside
 from streamkit._engine.foreign.wsgi import StreamingMiddleware
 from streamkit._engine.prime import Content, Primed, prime
 from streamkit._engine.response import Negotiated, Options, StreamOptions
 from streamkit._engine.twoway import TwoWayBody
-from streamkit._engine.wsgi_body import leave_alone, refused
+from streamkit._engine.wsgi_body import refused
 from streamkit._headers import SERVERS_OWN, last_event_id_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def __dir__() -> list[str]:
 
 
 def last_event_id(request: flask.Request) -> str | None:
-    """Return the id after which the client wants to go on, or None for a client that starts anew."""
+    """Return the id to go on after: Last-Event-ID, else the query parameter `last_event_id`; None for a new client."""
     return last_event_id_of(request.headers.get("Last-Event-ID"), request.query_string)
 
 
@@ -85,7 +86,7 @@ class _Response(StreamOptions, flask.Response):
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; a body that a hook has put in the place of the stream is sent instead."""
         known, self._body.environ = self._stream.format.media_type, environ
-        leave_alone(environ)
+        step_aside(environ)
         answer = refused(self, environ)
         if self.headers.get("Content-Type") == known:
             self.headers["Content-Type"] = self._stream.format.media_type

@@ -66,16 +66,15 @@ class _Response(StreamOptions):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        accept, method = environ.get("HTTP_ACCEPT"), environ.get("REQUEST_METHOD", "GET")
-        if (answer := self._negotiate(accept)) is not None:
+        if (answer := self._negotiate(environ.get("HTTP_ACCEPT"))) is not None:
             return self._answer(answer, start_response)
-        if method == "HEAD":
+        if environ.get("REQUEST_METHOD") == "HEAD":
             return self._answer(Answer(self.status, self._stream_headers(self.headers), b""), start_response)
         try:
             body = wsgi_body(self._stream, environ)
         except TooManyStreamsError as exc:
-            headers = self._stream_headers(self.headers)
-            return self._answer(refusal(self._stream.format, method, accept, exc.limit, headers), start_response)
+            answer = refusal(self._stream.life, exc.limit, self._stream_headers(self.headers))
+            return self._answer(answer, start_response)
         start_response(status_line(self.status), self._stream_headers(self.headers))
         return body
 

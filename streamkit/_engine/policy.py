@@ -67,7 +67,7 @@ class StreamPolicy:
             check_int("StreamPolicy.retry", self.retry, least=0)
         check_int("StreamPolicy.buffer_size", self.buffer_size)
 
-    def keepalive_interval(self, format: Format) -> float | None:
+    def _keepalive_interval(self, format: Format) -> float | None:
         """Return the seconds between two fillers of `format`, or None where none are sent.
 
         Raises:

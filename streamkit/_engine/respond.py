@@ -51,7 +51,7 @@ async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
             await serve(options._stream, _start(status, headers()), receive, send)
             return
         except TooManyStreamsError as exc:
-            answer = refusal(options._stream.format, method, accept, exc.limit, headers())
+            answer = refusal(options._stream.life, exc.limit, headers())
         except BaseException:
             if options._stream.begun:
                 cut_off(scope)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from streamkit._engine.bodies import discard
 from streamkit._engine.clock import SYSTEM, Clock
-from streamkit._engine.life import OnClose
+from streamkit._engine.life import Life, OnClose
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.prime import Primed
@@ -76,19 +76,7 @@ def class_option(holder: object, name: str) -> Any:
 
 
 class StreamOptions:
-    """The options of one response, bound to its stream.
-
-    Attributes:
-        format: Turns an item into a frame.
-        policy: How the stream behaves while it runs.
-        end: An item sent after the source has completed, and only then.
-        on_error: Given the exception that ends the source; the item it returns is sent last and the body ends cleanly.
-        on_close: Called once when the stream has ended, with why ("completed", "disconnected", "slow_client", "error",
-            "drained", "max_age" or "closed") and its `StreamStats`. A plain function; what it raises is logged.
-        key: Whose stream it is, such as a user's id: what `close_streams` ends and `StreamLimit(per_key=…)` counts.
-        limit: A `StreamLimit` shared by the responses that count together.
-        formats: What a negotiated response offers, in order of preference.
-    """
+    """The options of one response, bound to its stream; `streamkit.wsgi.EventStreamResponse` says what each does."""
 
     format: Format = EventStream()
     policy: StreamPolicy = StreamPolicy()
@@ -162,16 +150,15 @@ class Negotiated(StreamOptions):
     formats: tuple[Format, ...] = (EventStream(), NDJSON(), JSONSeq())
 
 
-def refusal(format: Format, method: str, accept: str | None, most: int, headers: HeaderList | None = None) -> Answer:
+def refusal(life: Life, most: int, headers: HeaderList | None = None) -> Answer:
     """Return the answer to a stream over the limit of `most`; with the stream's own `headers`, if the host needs them.
 
     A browser's EventSource never comes back after a status other than 200, so it gets an empty event stream and the
     time to reconnect (WHATWG HTML, 9.2.3 and 9.2.6). Any other client gets 503 with Retry-After (RFC 9110, 10.2.3).
     """
     seconds = random.uniform(*RETRY_AFTER)  # noqa: S311 - spreads load, guards nothing
-    accepted = method == "GET" and "text/event-stream" in (accept or "").lower()
-    if accepted and format.media_type.startswith("text/event-stream"):
+    if life.is_browser and life.format.media_type.startswith("text/event-stream"):
         own = [(name, value) for name, value in headers or () if name.lower() != "content-encoding"]
-        return Answer(200, own or response_headers(format), b"retry: %d\n" % (seconds * 1000))
+        return Answer(200, own or response_headers(life.format), b"retry: %d\n" % (seconds * 1000))
     text = f"As many streams are open here as allowed ({most}); try again later.\n".encode()
     return Answer(503, [("Content-Type", "text/plain; charset=utf-8"), ("Retry-After", str(round(seconds)))], text)

@@ -133,7 +133,7 @@ class Stream:
             raise TypeError(f"on_error must be a function of an exception that returns the last item, not {on_error!r}")
         self.format = format
         self.policy = check_policy(policy)
-        self.interval = policy.keepalive_interval(format)
+        self.interval = policy._keepalive_interval(format)
         self.end_frame = b"" if end is None else format.encode(end)
         self.on_error = on_error
         self.life.bind(self.policy, format, on_close=on_close, key=key, limit=limit, clock=clock)

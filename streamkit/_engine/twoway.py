@@ -36,8 +36,6 @@ class TwoWayBody:
     def __init__(self, stream: Stream, environ: WSGIEnvironment | None, inner: TwoWayBody | None = None) -> None:
         self.stream = stream
         self.environ = environ
-        if environ:  # who iterates by `async for` brings no request
-            stream.life.asked_by(environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT"))
         self._inner = inner
         self._loop: AbstractEventLoop | None = None
         self._sync: InlineBody | PumpedBody | None = None
@@ -69,6 +67,7 @@ class TwoWayBody:
             loop = self._loop if running_loop() is None else None
             self._sync = late_body(self.stream, self.environ, loop)
         yield self._sync
+        self.close()  # read to its end: Django's test client closes nothing more
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

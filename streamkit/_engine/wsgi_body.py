@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamkit._engine.bodies import PumpedBody, discard
+from streamkit._engine.foreign.mark import step_aside
 from streamkit._engine.inline import InlineBody
 from streamkit._engine.limit import CAP
 from streamkit._engine.register import logger
@@ -28,21 +29,6 @@ _warned: set[str] = set()
 # it has installed its own handlers.
 drain_on_signals()
 
-PASSAGE = "streamkit.passage"
-"""The key, in the environ, of what the `StreamingMiddleware` around an app learns of its response."""
-
-
-class Passage:
-    """Says whether the response of this request is streamkit's own, which no middleware need touch."""
-
-    ours = False
-
-
-def leave_alone(environ: WSGIEnvironment) -> None:
-    """Tell the middleware around the app that this response has all it could give."""
-    if isinstance(passage := environ.get(PASSAGE), Passage):
-        passage.ours = True
-
 
 def wsgi_body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop | None = None) -> SyncBody:
     """Return what a WSGI server iterates for `stream`.
@@ -55,8 +41,8 @@ def wsgi_body(stream: Stream, environ: WSGIEnvironment, loop: AbstractEventLoop 
     Raises:
         TooManyStreamsError: There is no thread left for the source, or a `StreamLimit` is reached.
     """
-    leave_alone(environ)
-    stream.life.asked_by(environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT"))
+    step_aside(environ)
+    _ask(stream, environ)
     with stream.life.opening(loop) as opened:
         body = _body(stream, environ, loop)
     body.meter.opened = opened
@@ -110,14 +96,18 @@ def refused(options: StreamOptions, environ: WSGIEnvironment, *, under_asgi: boo
 
 def crowded_out(stream: Stream, environ: WSGIEnvironment, under_asgi: bool = False) -> Answer | None:
     """Return what to answer instead where there is no room for one more stream."""
-    method = environ.get("REQUEST_METHOD", "GET")
-    if method == "HEAD":
+    if environ.get("REQUEST_METHOD") == "HEAD":
         return None
+    _ask(stream, environ)
     pumped = stream.producer is None and not stream.goes_async(prefer=under_asgi)
     most = stream.life.limit_reached()
     if pumped and (under_asgi or _takes_thread(stream, environ)) and CAP.reached() is not None:
         most = CAP.total
-    return None if most is None else refusal(stream.format, method, environ.get("HTTP_ACCEPT"), most)
+    return None if most is None else refusal(stream.life, most)
+
+
+def _ask(stream: Stream, environ: WSGIEnvironment) -> None:
+    stream.life.asked_by(environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT"))
 
 
 def _takes_thread(stream: Stream, environ: WSGIEnvironment) -> bool:

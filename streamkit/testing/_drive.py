@@ -274,7 +274,7 @@ class WSGIDrive(Drive):
     def _works(self) -> bool:
         """Whether the thread is about to wait for its stream's pump, where it does that by the clock."""
         life, environ = self.life, self.request.environ or {}
-        if life is None or not environ.get("wsgi.multithread") or life.policy.keepalive_interval(life.format) is None:
+        if life is None or not environ.get("wsgi.multithread") or life.policy._keepalive_interval(life.format) is None:
             return False
         return not (self._blocked or self.clock.server_waits or self.over.ended)
 

@@ -38,6 +38,7 @@ from tests.adapters.django_project import (
     request_of,
     serving,
 )
+from tests.engine.lives import Ends
 
 
 def numbers() -> Iterator[int]:
@@ -94,10 +95,11 @@ def test_items_come_one_by_one(interface: Interface, view: Kind, source: Kind, g
 @by_source
 @by_request
 def test_client_reads_a_finite_stream(view: Kind, source: Kind, given: bool) -> None:
-    """Django's test client reads each kind as its documentation shows."""
+    """Django's test client reads each kind as its documentation shows; what was read to its end has ended."""
+    ends = Ends()
 
     def respond(request: Any) -> Any:
-        return NDJSONResponse(SOURCES[source](), request=request if given else None)
+        return NDJSONResponse(SOURCES[source](), request=request if given else None, on_close=ends)
 
     with project(as_view(view, respond)):
         response: Any = Client().get("/")
@@ -107,16 +109,18 @@ def test_client_reads_a_finite_stream(view: Kind, source: Kind, given: bool) -> 
         else:
             assert b"".join(response.streaming_content) == b"1\n2\n"
     assert response.closed
+    assert ends.reasons == ["completed"]
 
 
 @by_view
 @by_source
 @by_request
 def test_async_client_reads_a_finite_stream(view: Kind, source: Kind, given: bool) -> None:
-    """Django's async test client reads each kind as its documentation shows."""
+    """Django's async test client reads each kind as its documentation shows; what was read to its end has ended."""
+    ends = Ends()
 
     def respond(request: Any) -> Any:
-        return NDJSONResponse(SOURCES[source](), request=request if given else None)
+        return NDJSONResponse(SOURCES[source](), request=request if given else None, on_close=ends)
 
     async def read() -> None:
         response: Any = await AsyncClient().get("/")
@@ -126,6 +130,7 @@ def test_async_client_reads_a_finite_stream(view: Kind, source: Kind, given: boo
             assert (view, given) == ("sync", False)
             assert b"".join(response.streaming_content) == b"1\n2\n"
         assert response.closed
+        assert ends.reasons == ["completed"]
 
     with project(as_view(view, respond)):
         asyncio.run(read())

@@ -78,6 +78,20 @@ def test_source_speaks_the_language_of_the_view(interface: Interface, view: Kind
         assert stream.read_to_end().decode() == "Montag Asia/Tokyo /"
 
 
+def test_source_of_a_view_without_a_language_has_none() -> None:
+    """Where the view has put translation off, as for what a program reads, the source does not bring it back."""
+
+    def lines() -> Iterator[str]:
+        yield f"{translation.get_language()} {translation.gettext('Monday')}"
+
+    def respond(request: Any) -> Any:
+        translation.deactivate_all()
+        return TextStreamResponse(lines(), request=request)
+
+    with serving("asgi", as_view("sync", respond)) as host:
+        assert host.open("/").read_to_end() == b"None Monday"
+
+
 def sync_only(get_response: Any) -> Any:
     """Stand in the way of an async view as old middleware does: Django runs the view by async_to_sync."""
 

@@ -58,6 +58,8 @@ def test_body_iterator_gives_the_bytes_of_the_body() -> None:
 
     assert asyncio.run(read(EventStreamResponse(tokens()))) == b"data: one\n\ndata: two\n\n"
     assert asyncio.run(read(NDJSONResponse([1, 2], end="end"))) == b'1\n2\n"end"\n'
+    looked_at_twice = EventStreamResponse([])
+    assert looked_at_twice.body_iterator is looked_at_twice.body_iterator
 
 
 def test_body_iterator_reads_a_primed_source() -> None:

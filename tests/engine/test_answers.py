@@ -1,11 +1,13 @@
 """Answers without a stream, or with one: over the cap, HEAD, 406, and the head of a stream."""
 
 import asyncio
+from contextvars import copy_context
 from typing import Any
 
 import pytest
 
 from streamkit import Event, EventStream, StreamPolicy, asgi, set_max_threads, wsgi
+from streamkit._engine.life import Life
 from streamkit._engine.response import refusal
 from tests.engine.drive import Client, WSGIClient, run, scope, start, until
 from tests.engine.drive import response as asgi_response
@@ -160,6 +162,7 @@ def test_head_and_an_empty_body_event_leave_before_the_first_item() -> None:
 def test_refused_browser_gets_the_headers_of_the_stream_but_not_its_encoding() -> None:
     """What it is sent is not compressed."""
     own = [("Content-Type", "text/event-stream"), ("X-Own", "1"), ("content-encoding", "gzip")]
-    answer = refusal(EventStream(), "GET", "text/event-stream", 1, own)
+    life = Life(copy_context(), format=EventStream(), is_browser=True)
+    answer = refusal(life, 1, own)
     assert answer.status == 200
     assert answer.headers == own[:2]

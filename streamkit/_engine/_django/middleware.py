@@ -20,7 +20,7 @@ from streamkit._engine._django.response import QuietHeaders, TwoWayResponse
 from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.foreign.kinds import OPAQUE, asks_for_stream, kind_of
 from streamkit._engine.foreign.mark import step_aside
-from streamkit._engine.foreign.promises import Promises
+from streamkit._engine.foreign.options import MiddlewareOptions
 from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
@@ -70,7 +70,7 @@ class StreamingMiddleware:
 
     def __init__(self, get_response: Handler) -> None:
         self._get_response = get_response
-        self._promises = Promises(self.policy, self.limit, class_option(self, "on_close"), self._clock)
+        self._options = MiddlewareOptions(self.policy, self.limit, class_option(self, "on_close"), self._clock)
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
@@ -108,8 +108,8 @@ class StreamingMiddleware:
         known = kind_of(response.get("Content-Type", ""))
         format = OPAQUE if known is None else known.under(response.get("Content-Encoding", ""))
         content: _Content = (_AsyncContent if response.is_async else _SyncContent)(response)
-        fillers = under_asgi or response.is_async or self._promises.keepalive_asked
-        stream = self._promises.stream(content, format, fillers=fillers)  # type: ignore[arg-type]
+        fillers = under_asgi or response.is_async or self._options.keepalive_asked
+        stream = self._options.stream(content, format, fillers=fillers)  # type: ignore[arg-type]
         stream.around = DjangoSurroundings()
         response.headers = QuietHeaders(dict(foreign_headers(response.headers.items(), format)))
         response.__class__ = _served(kind)

@@ -5,7 +5,8 @@ body becomes the source of a `Stream`, which the engine runs. An ASGI app runs i
 the tasks that make it are found by asking the event loop and, where the app has loaded it, anyio.
 
     kinds        which responses are streams, and of what bytes
-    promises     the options of a middleware, and the streams that have them
+    options      of a middleware, checked; and the streams that have them
+    mark         how a response of streamkit says that it needs none of this
     wsgi         the WSGI middleware; Django's is in `_django`
     asgi         the ASGI middleware; all below is its
     guard        what stands between app and server for one request
@@ -14,5 +15,4 @@ the tasks that make it are found by asking the event loop and, where the app has
     inbox        what the app receives
     ending       how an app is ended
     tasks        who makes a stream
-    mark         how a response of streamkit says that it needs none of this
 """

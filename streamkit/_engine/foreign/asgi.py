@@ -10,7 +10,7 @@ from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.foreign.guard import Guard, Shared
 from streamkit._engine.foreign.kinds import asks_for_stream
 from streamkit._engine.foreign.mark import KEY
-from streamkit._engine.foreign.promises import Promises, check_app
+from streamkit._engine.foreign.options import MiddlewareOptions, check_app
 from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
 from streamkit._engine.policy import StreamPolicy
@@ -61,7 +61,7 @@ class StreamingMiddleware:
         on_close: OnClose | None = None,
     ) -> None:
         self._app = check_app(app, "an ASGI")
-        self._shared = Shared(Promises(policy, limit, on_close, self._clock))
+        self._shared = Shared(MiddlewareOptions(policy, limit, on_close, self._clock))
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one connection."""

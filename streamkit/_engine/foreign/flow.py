@@ -51,7 +51,7 @@ class Flow:
         self._began = 0.0
         self._limit: Timer | None = None
         self._unbroken_since: float | None = None
-        self._interval = life.policy.keepalive_interval(life.format)
+        self._interval = life.policy._keepalive_interval(life.format)
         self._keepalive: Keepalive | None = None
         self._filling: asyncio.Task[None] | None = None
 

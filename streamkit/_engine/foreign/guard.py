@@ -17,7 +17,7 @@ from streamkit._engine.foreign.ending import Ending
 from streamkit._engine.foreign.flow import BODY, body_of
 from streamkit._engine.foreign.inbox import Inbox
 from streamkit._engine.foreign.kinds import OPAQUE, ForeignBytes, kind_of
-from streamkit._engine.foreign.promises import Promises
+from streamkit._engine.foreign.options import MiddlewareOptions
 from streamkit._engine.foreign.stream import LEFT_GRACE, ForeignStream
 from streamkit._engine.foreign.tasks import Families, Task
 from streamkit._engine.register import logger
@@ -59,11 +59,11 @@ class HeldHeads:
 
 
 class Shared:
-    """What all guards of one middleware have: its promises, the heads that wait, and which task has made which."""
+    """What all guards of one middleware have: its options, the heads that wait, and which task has made which."""
 
-    def __init__(self, promises: Promises) -> None:
-        self.promises = promises
-        self.held_heads = HeldHeads(promises.clock)
+    def __init__(self, options: MiddlewareOptions) -> None:
+        self.options = options
+        self.held_heads = HeldHeads(options.clock)
         self.families = Families()
 
 
@@ -173,15 +173,14 @@ class Guard:
 
     async def _begin(self, head: Message, format: ForeignBytes, *, empty: bool, sender: Task | None = None) -> None:
         head = {**head, "headers": raw_foreign_headers(head.get("headers", ()), format)}
-        method, accept = self._scope.get("method", "GET"), accepted(self._scope)
-        if method == "HEAD":
+        if self._scope.get("method") == "HEAD":
             await self._answer(sender, [head, body_of(b"", more=False)])
-        life = self._shared.promises.life(format)
-        life.asked_by(method, accept)
+        life = self._shared.options.life(format)
+        life.asked_by(self._scope.get("method", "GET"), accepted(self._scope))
         try:
             life.open(asyncio.get_running_loop())
         except TooManyStreamsError as exc:
-            answer = refusal(format, method, accept, exc.limit, text_headers(head["headers"]))
+            answer = refusal(life, exc.limit, text_headers(head["headers"]))
             start = {"type": START, "status": answer.status, "headers": raw_headers(answer.headers)}
             await self._answer(sender, [start, body_of(answer.body, more=False)])
         ending = self._new_ending(sender)
@@ -198,8 +197,8 @@ class Guard:
         await ending.refuse()
 
     def _new_ending(self, sender: Task | None = None) -> Ending:
-        promises = self._shared.promises
-        ending = self._ending = Ending(self._own, self._inbox, self._shared.families, promises.policy, promises.clock)
+        options = self._shared.options
+        ending = self._ending = Ending(self._own, self._inbox, self._shared.families, options.policy, options.clock)
         ending.note_sender(sender)
         return ending
 

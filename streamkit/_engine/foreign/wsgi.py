@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from streamkit._engine.bodies import PumpedBody, discard
 from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.foreign.kinds import OPAQUE, ForeignBytes, asks_for_stream, kind_of
-from streamkit._engine.foreign.promises import Promises, check_app
+from streamkit._engine.foreign.mark import KEY, Passage
+from streamkit._engine.foreign.options import MiddlewareOptions, check_app
 from streamkit._engine.inline import InlineBody
 from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
@@ -22,7 +23,7 @@ from streamkit._engine.policy import StreamPolicy
 from streamkit._engine.response import refusal, status_line
 from streamkit._engine.source import close_sync
 from streamkit._engine.stream import Stream
-from streamkit._engine.wsgi_body import PASSAGE, Passage, wsgi_body
+from streamkit._engine.wsgi_body import wsgi_body
 from streamkit._headers import foreign_headers
 from streamkit.errors import TooManyStreamsError
 
@@ -67,11 +68,11 @@ class StreamingMiddleware:
         on_close: OnClose | None = None,
     ) -> None:
         self._app = check_app(app, "a WSGI")
-        self._promises = Promises(policy, limit, on_close, self._clock)
+        self._options = MiddlewareOptions(policy, limit, on_close, self._clock)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if PASSAGE in environ:  # a middleware like this one is around us
+        if KEY in environ:  # a middleware like this one is around us
             return self._app(environ, start_response)
         head = _Head(environ, start_response)
         if asks_for_stream(environ.get("HTTP_ACCEPT", "")):
@@ -95,7 +96,7 @@ class StreamingMiddleware:
             head.send()
             content.close()
             return []
-        stream = self._promises.stream(content, format, fillers=begun is None and self._promises.keepalive_asked)
+        stream = self._options.stream(content, format, fillers=begun is None and self._options.keepalive_asked)
         stream.in_place = True  # Flask's stream_with_context has, before 3.1.2, entered its contexts in the view
         return self._streamed(environ, head, stream)
 
@@ -103,8 +104,7 @@ class StreamingMiddleware:
         try:
             body: InlineBody | PumpedBody = wsgi_body(stream, environ)
         except TooManyStreamsError as exc:
-            method, accept = environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_ACCEPT")
-            answer = refusal(stream.format, method, accept, exc.limit, head.said[1])
+            answer = refusal(stream.life, exc.limit, head.said[1])
             head.said = status_line(answer.status), answer.headers, None
             head.send()
             discard(stream)
@@ -129,7 +129,7 @@ class _Head:
     def __init__(self, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self.alone: Any = environ.get("REQUEST_METHOD") == "HEAD"
         self.file: Any | None = environ.get("wsgi.file_wrapper")
-        environ[PASSAGE] = self.passage = Passage()
+        environ[KEY] = self.passage = Passage()
         self._start_response = start_response
         self._write: Any = None
         self.said: Any = None

@@ -325,6 +325,63 @@ def test_background_work_of_an_app_does_not_delay_the_end() -> None:
     run(main())
 
 
+@pytest.mark.parametrize(("error", "reason"), [(OSError(), "disconnected"), (ValueError("planned"), "error")])
+def test_end_that_cannot_be_sent_is_no_end(error: Exception, reason: str) -> None:
+    """The last message leaves beside the app, which has long sent it and cannot be told."""
+    go = asyncio.Event()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(head())
+        await send(body(b"", more=False))
+        await go.wait()
+
+    async def main() -> None:
+        clock, caller, closed = FakeClock(), Caller(), Ends()
+        task = begin(app, caller, clock=clock, on_close=closed)
+        await settle()
+        caller.send_error = error
+        await clock.advance(0.1)
+        go.set()
+        await task
+        assert not caller.ended
+        assert closed.reasons == [reason]
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [OSError(), ValueError("planned")])
+def test_farewell_that_cannot_be_sent_keeps_no_app_from_ending(error: Exception) -> None:
+    """Its generator is closed all the same, and the body stays open."""
+    notes: list[str] = []
+
+    async def main() -> None:
+        caller, closed = Caller(), Ends()
+        task = begin(idle_after(head(), body(RESUMABLE), notes=notes), caller, policy=CUT, on_close=closed)
+        await caller.arrived(1)
+        caller.send_error = error
+        streamkit.drain()
+        await task
+        assert notes == ["cleaned up"]
+        assert not caller.ended
+        assert closed.reasons == ["drained"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["pathsend", "zerocopysend"])
+def test_event_stream_that_the_server_reads_from_a_file_is_whole(kind: str) -> None:
+    """The message of the extension is the rest of the body."""
+    message = {"type": f"http.response.{kind}", "path": "/x", "file": 3}
+
+    async def main() -> None:
+        closed = Ends()
+        caller = await call(sending(head(), message), on_close=closed)
+        assert caller.events[-1] is message
+        assert closed.reasons == ["completed"]
+
+    run(main())
+
+
 @pytest.mark.parametrize("trailers", [True, False])
 def test_messages_after_the_last_one_follow_it(trailers: bool) -> None:
     """Trailers come after the body, and what comes too much reaches the server, which complains."""

@@ -90,6 +90,25 @@ def test_comments_of_the_app_leave_room_for_fillers() -> None:
     assert sent_when_idle(EVENTS, [b"data: 1\n", b": ping\n"], 15).chunks[2:] == []
 
 
+def test_filler_that_cannot_be_sent_ends_nothing() -> None:
+    """The app has not sent it, and hears of its client by itself."""
+
+    async def main() -> None:
+        clock, caller = FakeClock(), Caller()
+        task = begin(idle_after(head(), body(b"data: 1\n\n")), caller, clock=clock)
+        await caller.arrived(1)
+        caller.send_error = ValueError("planned")
+        await clock.advance(1)
+        caller.send_error = None
+        await clock.advance(15)
+        assert caller.chunks == [b"data: 1\n\n", b":\n"]
+        caller.leave()
+        await clock.advance(1)
+        await task
+
+    run(main())
+
+
 def test_filler_waits_for_no_send_and_no_send_overlaps_it() -> None:
     """While a client does not read, no filler joins the queue; the app's next message waits for one under way."""
 

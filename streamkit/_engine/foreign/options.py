@@ -1,4 +1,4 @@
-"""What a middleware promises for the streams of the app that it wraps: its options, checked, and what they make."""
+"""The options of a middleware, checked, and the streams of the app that it wraps, which have them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_app(app: App, interface: str) -> App:
     return app
 
 
-class Promises:
+class MiddlewareOptions:
     """The options of a middleware.
 
     Attributes:
