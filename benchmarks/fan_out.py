@@ -5,9 +5,9 @@ each client: the least that any app must do. streamkit publishes on a channel wi
 nothing of the kind for one process, put the text into the clients' queues and encode it for each. They are measured in
 turn, from the request that publishes to the last client that has the event.
 
-What each promise costs is shown by apps that were written by hand for this: each keeps one more than the one before,
-and nothing that makes a library of it. The last of them sends what streamkit's channel gives, so that what is between
-it and streamkit is the response alone. They are no peers, and no target is compared with them.
+What the promises cost is shown by apps that were written by hand for this, of which each keeps some more than the one
+before, and has nothing that makes a library of it. The last sends what streamkit's channel gives, so that what is
+between it and streamkit is the response alone. They are no peers, and no target is compared with them.
 
 Then one client more comes to the channels, and does not read. 32 MB are published to it alone, twice: what that costs
 the process is told, and what it costs the others.
@@ -29,10 +29,8 @@ from tests.rig.servers import Server
 COVERS = ("fan-out-time", "fan-out-cpu")
 
 BY_HAND = {
-    "by hand: a bounded queue": (UVICORN, "benchmarks.apps.by_hand:bounded"),
-    "… and ids to resume from": (UVICORN, "benchmarks.apps.by_hand:resumable"),
-    "… and a send deadline, a keepalive": (UVICORN, "benchmarks.apps.by_hand:timed"),
-    "… and counts": (UVICORN, "benchmarks.apps.by_hand:counted"),
+    "by hand: a bounded queue, ids to resume from": (UVICORN, "benchmarks.apps.by_hand:resumable"),
+    "… and a send deadline, a keepalive, counts": (UVICORN, "benchmarks.apps.by_hand:counted"),
     "… and a source in a task of its own": (UVICORN, "benchmarks.apps.by_hand:sourced"),
     "by hand: a channel of streamkit": (UVICORN, "benchmarks.apps.by_hand:channel"),
 }

@@ -1,9 +1,9 @@
 """A fan-out written by hand for this one benchmark, which keeps one promise of streamkit's after the other.
 
-Each app keeps those of the apps before it: `bounded` cuts off a client for whom too much waits; `resumable` gives each
-event an id, keeps the latest events, and where each client stands; `timed` cuts off one that does not take its event,
-and sends a keepalive to one that had none for long, both by one timer for all; `counted` counts; `sourced` has its
-events from an async generator, which a task of its own runs and closes, while another waits for the client to leave.
+Each app keeps those of the apps before it. `resumable` cuts off a client for whom too much waits, gives each event an
+id, and keeps the latest events and where each client stands. `counted` cuts off one that does not take its event, sends
+a keepalive to one that had none for long, both by one timer for all, and counts. `sourced` has its events from an async
+generator, which a task of its own runs and closes, while another waits for the client to leave.
 
 `channel` sends by hand what streamkit's channel gives, without a response of streamkit's around it.
 """
@@ -28,7 +28,7 @@ open_side_door()
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-BOUNDED, RESUMABLE, TIMED, COUNTED, SOURCED = range(5)
+RESUMABLE, COUNTED, SOURCED = range(3)
 BUFFER, DEADLINE, KEPT = 256 * 1024, 30.0, 10_000
 
 log: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
@@ -90,14 +90,12 @@ class Client:
 
     async def deliver(self, number: int, frame: bytes, keeps: int) -> None:
         """Send one event, and take note of what is promised of it."""
-        if keeps >= TIMED:
+        if keeps >= COUNTED:
             self.sending, self.sent_at = True, time.monotonic()
         await self.send({"type": "http.response.body", "body": frame, "more_body": True})
-        if keeps >= RESUMABLE:
-            self.position = number
-        if keeps >= TIMED:
-            self.sending, self.sent_at = False, time.monotonic()
+        self.position = number
         if keeps >= COUNTED:
+            self.sending, self.sent_at = False, time.monotonic()
             self.frames += 1
             self.bytes += len(frame)
 
@@ -117,18 +115,15 @@ async def _look_after() -> None:
                 client.put(client.position, b":\n")
 
 
-def _publish(number: int, keeps: int) -> None:
-    if keeps < RESUMABLE:
-        frame = b"data: %d~\n\n" % number
-    else:
-        frame = b"id: %d\ndata: %d~\n\n" % (number, number)
-        log.append((number, frame))
+async def _publish(number: int) -> None:
+    frame = b"id: %d\ndata: %d~\n\n" % (number, number)
+    log.append((number, frame))
     for client in clients:
         client.put(number, frame)
 
 
 async def _serve(receive: Any, send: Any, keeps: int) -> None:
-    if keeps >= TIMED and not timers:
+    if keeps >= COUNTED and not timers:
         timers.append(asyncio.create_task(_look_after()))
     client = Client(send)
     clients.add(client)
@@ -142,15 +137,6 @@ async def _serve(receive: Any, send: Any, keeps: int) -> None:
         streaming.cancel()
     finally:
         clients.discard(client)
-
-
-def app_that(keeps: int) -> App:
-    """Return the app that keeps so many of the promises."""
-
-    async def publish(number: int) -> None:
-        _publish(number, keeps)
-
-    return _app(lambda receive, send: _serve(receive, send, keeps), publish)
 
 
 def _app(serve: Callable[[Any, Any], Awaitable[None]], publish: Callable[[int], Awaitable[object]]) -> App:
@@ -179,5 +165,7 @@ async def _serve_channel(receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": FORMAT.encode(event), "more_body": True})
 
 
-bounded, resumable, timed, counted, sourced = map(app_that, range(SOURCED + 1))
+resumable = _app(lambda receive, send: _serve(receive, send, RESUMABLE), _publish)
+counted = _app(lambda receive, send: _serve(receive, send, COUNTED), _publish)
+sourced = _app(lambda receive, send: _serve(receive, send, SOURCED), _publish)
 channel = _app(_serve_channel, lambda number: channels.publish("a", f"{number}~"))

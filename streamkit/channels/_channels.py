@@ -1,4 +1,7 @@
-"""The face of the package: publish to channels, and subscribe to them from any view."""
+"""The face of the package: publish to channels, and subscribe to them from any view.
+
+What a user gives is checked here, before anything is asked of a log. Nothing here waits for one on an event loop.
+"""
 
 from __future__ import annotations
 

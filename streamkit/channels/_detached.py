@@ -26,8 +26,9 @@ from streamkit.channels._around import lasting_loop, surroundings
 from streamkit.channels._channels import Channels, refuse_loop
 from streamkit.channels._ends import Status, channel_of, end_payload
 from streamkit.channels._entry import write_payload
+from streamkit.channels._lease import Setting
 from streamkit.channels._log import Log, check_log
-from streamkit.channels._producer import SLACK, Producer, Setting
+from streamkit.channels._producer import SLACK, Producer
 from streamkit.channels._readers import Readers
 from streamkit.channels._records import Records
 from streamkit.channels._threaded import async_source
@@ -95,7 +96,7 @@ class Detached:
         def encode(item: object) -> bytes:
             return write_payload(item, dumps)
 
-        self._setting = Setting(log, records, clock, lease, grace, at_limit == "wait", encode, error_text, calls.run)
+        self._setting = Setting(log, records, calls, clock, lease, grace, at_limit == "wait", encode, error_text)
         self._running: PerProcess[dict[str, Producer]] = PerProcess(dict)
         self._is_registered = False
 

@@ -16,6 +16,7 @@ End = Literal["done", "failed", "cancelled", "lost"]
 State = Literal["unknown", "running", "done", "failed", "cancelled", "lost"]
 
 PREFIX = "detached:"
+"""Keeps the keys of streams apart from the names of channels in the same log."""
 
 STARTED = b"tstarted\n"
 """The first entry of a stream, which is shown to nobody."""

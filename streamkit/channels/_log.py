@@ -1,9 +1,9 @@
 """What every log promises, and the part of it that is the same in all of them.
 
-A log keeps the latest entries of any number of channels, bounded in number, bytes and age. Three things are left to a
-subclass: to append one entry atomically, to give a view of the entries from some offset on, and to tell the watchers
-of a channel what was appended, by whichever process. From a view this module judges whether a reader who stands at some
-position has missed anything. All of it is sync and may be called from any thread.
+A log keeps the latest entries of any number of channels, bounded in number, bytes and age. Left to a subclass are: to
+append one entry atomically, to give a view of the entries from some offset on, to tell the watchers of a channel what
+was appended, by whichever process, and leases, of which each has one owner. Whether a reader who stands at some
+position has missed anything is judged from a view, the same for all. All of it is sync, for any thread.
 
 A log can go back in time: a restored snapshot, a failover to a replica that lagged. No log sees that by itself, so each
 process remembers the last position that it knows of each channel, and where the log is found behind it, a fence is put
@@ -32,6 +32,8 @@ Tell = Callable[[list[Entry] | None], object]
 """Takes entries that were appended, in order; None says that there may be some which were not told."""
 
 PAGE = 100
+"""Entries of one page, unless more or fewer are asked for."""
+
 PAGE_BYTES = 2**20
 """What one view holds at most, whatever was asked for: so many bytes, or two entries that have more."""
 
@@ -183,7 +185,11 @@ class Log(ABC):
 
     @abstractmethod
     def hold(self, name: str, owner: str, seconds: float) -> bool:
-        """Take or renew the lease `name` for so long; False where somebody else has it."""
+        """Take or renew the lease `name` for so many seconds; False where somebody else has it.
+
+        Raises:
+            LogUnavailableError: The log does not answer; nor may `holder` and `release` then.
+        """
 
     @abstractmethod
     def holder(self, name: str) -> str | None:

@@ -19,6 +19,7 @@ MAX_CHANNELS = 100
 """Channels of one subscription: their positions travel in each id, and a server takes about 8 KiB of headers."""
 
 MAX_NAME = 255
+"""Bytes of a channel's name in UTF-8."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ONE = re.compile(r"([0-9a-z]{1,13})\.([0-9a-z]{1,13})\.([0-9]{1,18})\.([0-9a-z]{1,13})", re.ASCII)

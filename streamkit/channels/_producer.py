@@ -1,51 +1,32 @@
 """Run the source of one detached stream to its end, whoever reads it, and record how it ended.
 
 The source runs in one task, in the Context of whoever started it; a sync one in a thread of its own, which the task
-reads. A second task renews the lease and looks whether somebody else has ended the stream. Nothing but the source's own
+reads. A second task keeps the lease and hears whether somebody else has ended the stream. Nothing but the source's own
 failure, the log's limit, a recorded end or the end of the process ends it: a log that is down is waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from streamkit._engine.bodies import discard
-from streamkit._engine.clock import Clock, Timer
+from streamkit._engine.clock import Timer
 from streamkit._engine.handoff import Handoff, call_threadsafe, wait_in_loop
 from streamkit._engine.register import logger, register
 from streamkit._engine.source import Resumed, as_error, close_async
 from streamkit._engine.stream import PLAIN, Stream
 from streamkit._engine.threads import running_loop
-from streamkit.channels._ends import PREFIX, End, end_payload, told_of
+from streamkit.channels._ends import End, end_payload, told_of
 from streamkit.channels._entry import OVERHEAD, Entry
-from streamkit.channels._log import Log
-from streamkit.channels._records import Records
+from streamkit.channels._lease import PAUSE, Lease, Setting, key_of
 from streamkit.channels._threaded import Threaded
 from streamkit.errors import InBandError, LogFullError, LogUnavailableError, SealedError
 
-PAUSE = 0.5
-"""Seconds until a log that is down, or full, is tried again."""
-
 SLACK = 1.0
 """Seconds that a producer has beyond its grace to close its source and record its end."""
-
-
-class Setting(NamedTuple):
-    """What all producers of one `Detached` share."""
-
-    log: Log
-    records: Records
-    clock: Clock
-    lease: float
-    grace: float
-    waits: bool
-    encode: Callable[[object], bytes]
-    error_text: Callable[[Exception], str] | None
-    call: Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class Producer:
@@ -79,12 +60,8 @@ class Producer:
         self._ending: End | None = None
         self._limit: str | None = None
         self._leaves = False
-        self._due = 0.0  # when the lease is renewed next
-        self._until: float | None = None  # when it is given up, in a process that is told to leave
         self._records_end = False
-        self._is_down = False
-        self._is_hinted = False
-        self._wake: Callable[[], object] | None = None
+        self._lease = Lease(setting, channel, owner, lambda: self._stop("cancelled"))
         self._timer: Timer | None = None
         self._task: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -114,7 +91,7 @@ class Producer:
     def _begin(self) -> None:
         context = self._stream.context.copy() if self._is_threaded else self._stream.context
         self._task = self.loop.create_task(self._run(), context=context)
-        self._watching = self.loop.create_task(self._watch())
+        self._watching = self.loop.create_task(self._lease.keep())
         self._task.add_done_callback(self._ended)
         with suppress(RuntimeError):  # no thread can be had, as when the interpreter is leaving: renewals look as well
             self._setting.log.watch(self.channel, self._told)
@@ -139,10 +116,9 @@ class Producer:
     def _drain(self) -> None:
         """Leave within the grace; the lease is shortened to that, for a process that is gone before it can record."""
         if self._timer is None and not self.over.ended:
-            clock, grace = self._setting.clock, self._setting.grace
-            self._timer = clock.call_later(self.loop, grace, self._leave)
-            self._due, self._until = clock.now(), clock.now() + grace + SLACK
-            self._hint()
+            grace = self._setting.grace
+            self._timer = self._setting.clock.call_later(self.loop, grace, self._leave)
+            self._lease.shorten(grace + SLACK)
 
     def _leave(self) -> None:
         self._leaves = True
@@ -157,64 +133,7 @@ class Producer:
     def _told(self, entries: list[Entry] | None) -> None:
         """Hear of an end that somebody else has recorded; in any thread."""
         if entries is None or any(entry.sealed for entry in entries):
-            call_threadsafe(self.loop, self._hint)
-
-    # -- the task that watches -----------------------------------------------------------------------------------
-
-    def _hint(self) -> None:
-        self._is_hinted = True
-        wake, self._wake = self._wake, None
-        if wake is not None:
-            wake()
-
-    def _when_hinted(self, wake: Callable[[], object]) -> bool:
-        self._wake = wake
-        return not self._is_hinted
-
-    async def _watch(self) -> None:
-        """Renew the lease in time, and look whether an end was recorded when there is a hint."""
-        clock, pause = self._setting.clock, self._setting.lease / 3
-        self._due = self._due or clock.now() + pause
-        while True:
-            self._is_hinted, renews = False, clock.now() >= self._due
-            if renews:
-                self._due = clock.now() + pause
-            if not await self._renew_or_look(renews=renews):
-                self._due = clock.now() + min(PAUSE, pause)  # the lease may have run out when the log is back
-            await wait_in_loop(self._when_hinted, max(self._due - clock.now(), 0.0), clock)
-
-    async def _renew_or_look(self, *, renews: bool) -> bool:
-        """Return whether the log has answered."""
-        setting = self._setting
-        left = math.inf if self._until is None else max(self._until - setting.clock.now(), 0.1)
-
-        def ask() -> bool:
-            if renews:
-                setting.records.renew(self.channel, self.owner, min(setting.lease, left))
-            return setting.records.is_sealed(self.channel)
-
-        try:
-            if await setting.call(ask):
-                self._stop("cancelled")
-        except LogUnavailableError as exc:
-            self._down(exc)
-            return False
-        self._back()
-        return True
-
-    def _down(self, exc: Exception) -> None:
-        if not self._is_down:
-            logger.warning("The detached stream %r waits for its log: %s", self._key, exc)
-        self._is_down = True
-
-    def _back(self) -> None:
-        if self._is_down:
-            logger.warning("The detached stream %r goes on: its log is back", self._key)
-        self._is_down = False
-
-    @property
-    def _key(self) -> str:
-        return self.channel.removeprefix(PREFIX)
+            call_threadsafe(self.loop, self._lease.hint)
 
     # -- the task that produces ----------------------------------------------------------------------------------
 
@@ -232,7 +151,7 @@ class Producer:
             if isinstance(exc, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
                 return self._ending or "lost", None  # else the loop itself is ending
             error = exc.error if isinstance(exc, InBandError) else as_error(exc)
-            logger.error("The source of the detached stream %r failed", self._key, exc_info=error)
+            logger.error("The source of the detached stream %r failed", key_of(self.channel), exc_info=error)
             return self._ending or "failed", self._text(error)
         return self._ending or "done", None
 
@@ -260,7 +179,7 @@ class Producer:
         try:
             await close_async(self._source if items is None else items, self._source)
         except Exception:
-            logger.exception("Closing the source of the detached stream %r failed", self._key)
+            logger.exception("Closing the source of the detached stream %r failed", key_of(self.channel))
 
     async def _store(self, payload: bytes) -> bool:
         """Append one entry, after whatever keeps the log from taking it; False where the stream has ended."""
@@ -268,7 +187,7 @@ class Producer:
         key = str(self._stored)  # so that it is stored once, also where a reply was lost
         while True:
             try:
-                await setting.call(lambda: log.append(self.channel, payload, key=key, keep=True))
+                await setting.calls.run(lambda: log.append(self.channel, payload, key=key, keep=True))
             except SealedError:
                 return False
             except LogFullError as exc:
@@ -276,8 +195,8 @@ class Producer:
                     self._limit = exc.limit
                     raise
             except LogUnavailableError as exc:
-                self._down(exc)
-                self._hint()
+                self._lease.log_is_down(exc)
+                self._lease.hint()
             else:
                 self._stored += 1
                 return True
@@ -288,13 +207,15 @@ class Producer:
         setting = self._setting
         while True:
             try:
-                await setting.call(lambda: setting.records.end(self.channel, self.owner, payload))
+                await setting.calls.run(lambda: setting.records.end(self.channel, self.owner, payload))
             except LogUnavailableError as exc:
-                self._down(exc)
+                self._lease.log_is_down(exc)
                 if self._leaves:
-                    logger.warning("The end of %r was not recorded, and is found by its lease: %s", self._key, exc)
+                    logger.warning(
+                        "The end of %r was not recorded, and is found by its lease: %s", key_of(self.channel), exc
+                    )
                     return
             else:
-                self._back()
+                self._lease.log_answers()
                 return
             await wait_in_loop(lambda _: True, PAUSE, setting.clock)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import Any
 
 import pytest
 
-from streamkit.channels import Detached
-from streamkit.errors import UnknownStreamError
+from streamkit.channels import Detached, MemoryLog, Status
+from streamkit.errors import LogUnavailableError, UnknownStreamError
 from tests.channels.streams import Fed, FlakyLog, Pair, Read, clocked, read, reading
 from tests.engine.fake_clock import settle
 
@@ -208,3 +209,34 @@ def test_reader_of_a_stream_that_is_gone_ends() -> None:
         assert detached._readers._watches.here() == {}
 
     asyncio.run(main())
+
+
+def test_source_is_closed_where_sync_code_cannot_start_it() -> None:
+    """Nobody else has it any more."""
+    log = FlakyLog()
+    log.down = True
+    source = (letter for letter in "ab")
+    with pytest.raises(LogUnavailableError):
+        Detached(log).start_sync("k", source)
+    assert inspect.getgeneratorstate(source) == inspect.GEN_CLOSED
+
+
+def test_channel_that_a_reader_has_made_is_no_stream() -> None:
+    """As where the log was lost while somebody read: reading begins the channel anew, and empty."""
+    log = MemoryLog()
+    log.page(CHANNEL, None)
+    assert log.exists(CHANNEL)
+    assert Detached(log).status_sync("k") == Status("unknown", False)
+
+
+def test_stream_whose_end_is_too_old_to_be_kept_is_unknown() -> None:
+    """The channel is remembered for longer than its entries."""
+    now = 1e9
+    log = MemoryLog(max_age=10, now=lambda: now)
+    detached = Detached(log)
+    log.append(CHANNEL, b"tstarted\n", first=True)
+    assert detached.cancel_sync("k")
+    assert detached.status_sync("k").state == "cancelled"
+    now += 15
+    assert log.exists(CHANNEL)
+    assert detached.status_sync("k") == Status("unknown", False)

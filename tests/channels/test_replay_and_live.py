@@ -151,6 +151,40 @@ class TestReplayAndLive:
 
         run(work())
 
+    def test_reader_catches_up_in_parts_that_its_buffer_takes(self) -> None:
+        """Also with what the channel's tail remembers, which is more than a slow reader may have waiting."""
+
+        async def work() -> None:
+            channels = Channels(MemoryLog())
+            live = await opened(channels, "a")
+            items = [f"{number:03}" + "x" * 200 for number in range(50)]
+            ids = await publish(channels, "a", *items)
+            late = channels.subscribe("a", after=ids[0], buffer_size=1000)
+            assert told(await take(late, 49)) == items[1:]
+            await publish(channels, "a", "last")
+            assert told(await take(late, 1)) == ["last"]
+            await late.aclose()
+            await live.aclose()
+
+        run(work())
+
+    def test_reader_that_is_not_where_its_tail_is_reads_the_log(self) -> None:
+        """However that came about: an entry that does not follow what the reader has is not sent."""
+
+        async def work() -> None:
+            channels = Channels(MemoryLog())
+            reader = await opened(channels, "a")
+            await publish(channels, "a", 1, 2)
+            assert told(await take(reader, 2)) == [1, 2]
+            (place,) = channels._hubs.here().tails["a"].places
+            place.position = channels.log.page("a", None, 0).floor
+            await publish(channels, "a", 3)
+            assert not place.live
+            assert told(await take(reader, 3)) == [1, 2, 3]
+            await reader.aclose()
+
+        run(work())
+
     def test_log_that_is_lost_is_a_gap_for_those_who_are_live(self) -> None:
         """They are told, and go on with what there is."""
 

@@ -489,3 +489,19 @@ def test_poller_is_started_under_no_lock(open_log: Open, tmp_path: Path, monkeyp
     monkeypatch.setattr(Poller, "start", start_beside_a_close)
     open_log().watch("a", Told())
     assert closed == [True]
+
+
+def test_poller_outlives_a_fault_of_ours(open_log: Open, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody in this process would hear of anything any more."""
+    log, other, told = open_log(clock=clock), open_log(), Told()
+    log.watch("a", told)
+    told.wait_none()
+    poller = log._here.here().poller
+    assert poller is not None
+    tend, poller._tend = poller._tend, lambda _: 1 // 0
+    look(clock)
+    assert "A watcher of an SQLiteLog failed" in caplog.text
+    poller._tend = tend
+    other.append("a", b"1")
+    look(clock)
+    assert told.calls == [None, [b"1"]]

@@ -14,7 +14,9 @@ import pytest
 
 from streamkit.channels import _workers
 from streamkit.channels._native import start_thread
-from streamkit.channels._workers import MOST, Workers
+from streamkit.channels._workers import MOST, Calls, Workers
+from streamkit.errors import LogUnavailableError
+from tests.channels.subscribed import WaitingLog
 from tests.engine.drive import run, until
 from tests.engine.interpreter import GEVENT, python
 from tests.engine.lives import wait_for
@@ -57,6 +59,31 @@ def test_thread_that_waits_holds_nothing_of_what_it_read(monkeypatch: pytest.Mon
         del page
         await until(lambda: read() is None)
         assert _threads() - others, "it waits for the next call"
+
+    run(work())
+
+
+def test_call_for_which_no_thread_is_free_in_time_is_refused_and_never_made() -> None:
+    """All threads wait for the log: whoever publishes hears of it, and may publish again."""
+
+    async def work() -> None:
+        log, gate, begun, made = WaitingLog(), threading.Event(), list[int](), list[int]()
+        calls = Calls(log)
+
+        def wait() -> bool:
+            begun.append(1)
+            return gate.wait(10)
+
+        held = [asyncio.ensure_future(calls.run(wait)) for _ in range(MOST)]
+        await until(lambda: len(begun) == MOST)
+        log.timeout = 1e-9
+        late = asyncio.ensure_future(calls.run(lambda: made.append(1), "append"))
+        await asyncio.sleep(0)
+        gate.set()
+        with pytest.raises(LogUnavailableError, match="no thread was free for it within 1e-09 s"):
+            await late
+        assert await asyncio.gather(*held) == [True] * MOST
+        assert made == []
 
     run(work())
 
