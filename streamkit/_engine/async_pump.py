@@ -14,12 +14,12 @@ and is thrown into it there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from time import perf_counter
 from typing import Any
 
 from streamkit._engine.clock import Timer
-from streamkit._engine.delivery import ClientLeft, DeliveryFailed, noting_waits
+from streamkit._engine.delivery import ClientLeft, DeliveryFailed, sending_whole
 from streamkit._engine.handoff import call_threadsafe
 from streamkit._engine.hold import Hold
 from streamkit._engine.outlet import Deliver, Outlet
@@ -45,10 +45,9 @@ class AsyncPump:
         self._share = share
         self._hold = hold
         self._loop = loop = asyncio.get_running_loop()
-        self.out = Outlet(stream, loop)
+        self.out = Outlet(stream, loop, self._end_first_turn)
         self._side_task: asyncio.Task[None] | None = None
-        self.stopping = self.completed = self._started = self._closing = self._gathering = self._waited = False
-        self._considerate = True
+        self.stopping = self.completed = self._started = self._closing = self._gathering = False
         self.error: BaseException | None = None
         self._cleanup_limit: Timer | None = None
         self.watcher: asyncio.Task[Any] | None = None
@@ -116,7 +115,7 @@ class AsyncPump:
         try:
             if not self.stopping:
                 items = aiter(self.stream.source)  # type: ignore[arg-type]
-                await self._iterate_to_end(items)
+                await sending_whole(self._iterate_to_end(items), self.out)
         except (Exception, asyncio.CancelledError) as exc:
             self._closing = True
             self._failed(exc)  # before the source is closed, which may take forever
@@ -139,7 +138,7 @@ class AsyncPump:
         """Pull the source dry and send what it gave."""
         try:
             first = await self._hold.first_async(items) if self._hold else []
-            await noting_waits(self._iterate(items, first), self._note_wait)
+            await self._iterate(items, first)
             last = self.stream.end_frame
         except DeliveryFailed:
             raise
@@ -147,14 +146,14 @@ class AsyncPump:
             if self.stopping:
                 raise
             if self.out.frames and self._first_turn is None:
-                await self._flush()  # what came before the error goes before it
+                await self.out.flush()  # what came before the error goes before it
             last = self.stream.failed(as_error(exc), self.out.index)
         if self.stopping:
             raise asyncio.CancelledError  # the source swallowed ours
         if last:
             self.out.append(last)
         while self.out.frames or self.out.sender is not None:
-            await self._flush()
+            await self.out.flush()
         self.completed = True
 
     async def _iterate(self, items: AsyncIterator[object], first: list[object]) -> None:
@@ -164,7 +163,7 @@ class AsyncPump:
             out.append(encode(item))
             if not await self._hand_over(items, encode):
                 return
-        added, room, due = 0, limit, clock() + AT_ONCE
+        added, room, due, considerate = 0, limit, clock() + AT_ONCE, True
         async for item in Resumed(items):
             if self.stopping:
                 raise asyncio.CancelledError  # the source swallowed ours
@@ -173,8 +172,16 @@ class AsyncPump:
             added += len(frame)
             if added >= room or clock() > due:
                 out.size += added
-                if not self._sent_at_once() and not await self._hand_over(items, encode):
-                    return
+                considerate, out.waited = considerate and out.waited, False
+                try:
+                    await out.flush()
+                    if not considerate:
+                        await asyncio.sleep(0)
+                except asyncio.CancelledError as exc:
+                    if not await self._hand_over(items, encode, exc):
+                        return
+                if self.stopping:
+                    raise asyncio.CancelledError  # the send swallowed ours
                 added, room, due = 0, limit, clock() + AT_ONCE
             elif not self._gathering:
                 self._gathering = True
@@ -182,54 +189,42 @@ class AsyncPump:
                 out.size += added
                 added, room = 0, limit - out.size
 
-    def _note_wait(self) -> None:
-        self._waited = True
-
-    def _sent_at_once(self) -> bool:
-        """Send what there is, where that needs no wait and the source lets others have their turns."""
-        self._considerate, self._waited = self._considerate and self._waited, False
-        return self._considerate and self.out.flush_at_once()
-
-    async def _hand_over(self, items: AsyncIterator[object], encode: Encode) -> bool:
+    async def _hand_over(
+        self, items: AsyncIterator[object], encode: Encode, foreign: asyncio.CancelledError | None = None
+    ) -> bool:
         """Send what there is and give the loop a turn; False when the source has ended meanwhile.
 
         A cancellation that was meant for the source is thrown into it, and the item it answers with is sent too.
         """
         while True:
-            try:
-                await self._flush()
-                await asyncio.sleep(0)
-                break
-            except asyncio.CancelledError as exc:
+            if foreign is not None:
                 if self.stopping:
-                    raise
-                foreign = exc
+                    raise foreign
+                try:
+                    self.out.append(encode(await throw_async(items, foreign)))
+                except StopAsyncIteration:
+                    return False
             try:
-                item = await throw_async(items, foreign)
-            except StopAsyncIteration:
-                return False
-            self.out.append(encode(item))
-        if self.stopping:
-            raise asyncio.CancelledError  # the send swallowed ours
-        return True
+                await self.out.flush()
+                await asyncio.sleep(0)
+            except asyncio.CancelledError as exc:
+                foreign = exc
+            else:
+                return True
 
     # -- sending -------------------------------------------------------------------------------------------------
 
-    def _flush(self) -> Coroutine[Any, Any, None]:
-        if self.out.deliver is None:
-            self._end_first_turn()
-        return self.out.flush()
-
-    def _fill(self) -> Coroutine[Any, Any, None] | None:
+    def _fill(self) -> Awaitable[None] | None:
         """Send the filler, unless something is being sent: then the client is not idle but slow."""
         if self._busy_aside:
             return None
         self.out.append(self.stream.format.keepalive, item=False)
+        flushing = self._flush_all_aside()
         try:
-            return None if self.out.flush_at_once() else self._flush_all_aside()
-        except DeliveryFailed as failure:
-            self._delivery_failed(failure)
+            awaited = flushing.send(None)
+        except StopIteration:
             return None
+        return sending_whole(flushing, self.out, (awaited,))
 
     def _source_suspended(self) -> None:
         self._gathering = False
@@ -240,7 +235,7 @@ class AsyncPump:
     def _flush_aside(self) -> None:
         """Send from a task of its own: the source is suspended, or silent."""
         if self.out.frames and not self._busy_aside:
-            self._side_task = self._loop.create_task(self._flush_all_aside())
+            self._side_task = self._loop.create_task(self._send_aside())
 
     @property
     def _busy_aside(self) -> bool:
@@ -249,10 +244,13 @@ class AsyncPump:
         busy = out.sender is not None or not (task is None or task.done())
         return busy or self.stopping or self._closing or out.deliver is None
 
+    async def _send_aside(self) -> None:
+        await sending_whole(self._flush_all_aside(), self.out)
+
     async def _flush_all_aside(self) -> None:
         try:
             while self.out.frames and not self.stopping:
-                await self._flush()
+                await self.out.flush()
         except DeliveryFailed as failure:
             self._delivery_failed(failure)
         finally:

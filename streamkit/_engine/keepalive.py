@@ -32,23 +32,20 @@ Fill = Callable[[], Coroutine[Any, Any, None] | None]
 class Keepalive:
     """Calls `fill`, in `context`, whenever nothing was sent for `interval` seconds; the first time after one at most.
 
-    Made on the loop of its stream. Data that is sent costs no timer: it only moves the next look.
+    Made on the loop of its stream. Data that is sent costs no timer: who sends it sets `last_sent`, and the next look
+    finds that.
     """
 
-    __slots__ = ("_clock", "_interval", "_last_sent", "_patience", "_rounds", "context", "fill", "look_at", "stopped")
+    __slots__ = ("_clock", "_interval", "_made", "_rounds", "context", "fill", "last_sent", "look_at", "stopped")
 
     def __init__(self, interval: float, clock: Clock, context: Context, fill: Fill) -> None:
-        self._interval, self._patience = interval, min(FIRST_KEEPALIVE, interval)
-        self._clock, self._last_sent = clock, clock.now()
+        self._interval, self._clock, self._made = interval, clock, clock.now()
+        self.last_sent: float | None = None
         self.context, self.fill = context, fill
         self.stopped, self.look_at = False, 0.0
         loop, known = asyncio.get_running_loop(), register().rounds
         self._rounds = known.get(key := (id(loop), id(clock))) or known.setdefault(key, Rounds(loop, clock))
         self.look()
-
-    def sent(self) -> None:
-        """Note that something has just left."""
-        self._last_sent, self._patience = self._clock.now(), self._interval
 
     def stop(self) -> None:
         """Never call `fill` again."""
@@ -57,10 +54,13 @@ class Keepalive:
 
     def look(self) -> bool:
         """Tell whether a filler is due, and wait for the next look."""
-        due = self._last_sent + self._patience * (1 - EARLY) <= self._clock.now()
+        now, since, patience = self._clock.now(), self.last_sent, self._interval
+        if since is None:
+            since, patience = self._made, min(FIRST_KEEPALIVE, self._interval)
+        due = since + patience * (1 - EARLY) <= now
         if due:
-            self.sent()
-        self._rounds.enter(self, self._last_sent + self._patience, self._patience * EARLY)
+            self.last_sent, since, patience = now, now, self._interval
+        self._rounds.enter(self, since + patience, patience * EARLY)
         return due
 
 

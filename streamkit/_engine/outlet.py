@@ -7,44 +7,68 @@ source raises meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from streamkit._engine.clock import Timer
-from streamkit._engine.delivery import Stepped, deliver_whole, first_step
+from streamkit._engine.delivery import ClientLeft, DeliveryFailed, sending_whole, until_done
 from streamkit._engine.keepalive import Fill, Keepalive
 from streamkit._engine.stream import Stream
 
 Deliver = Callable[[bytes], Awaitable[None]]
-Begun = tuple[Stepped, int, bytes, float]
-"""A delivery that has not returned: its send, how many frames it takes, their bytes, and when it began."""
 
 
 class Outlet:
     """The buffer of one stream on one event loop. Nothing is delivered before `open`.
 
+    What awaits `flush` is run by `sending_whole`.
+
     Attributes:
         frames: What is to be sent.
         size: Of the frames, in bytes; whoever appends frames for a while without waiting may add it up later.
         deliver: Where they go, once `open` was called.
-        sender: The task that waits for the delivery under way.
+        sender: The task in which a delivery waits.
+        sending: Whether the code that runs now is inside a delivery.
+        waited: Set whenever what is run by `sending_whole` gives the loop a turn.
         given_up: Nothing is delivered any more.
-        stalled: A delivery was under way then, which the client did not take.
+        stalled: A delivery was waiting then, which the client did not take.
     """
 
-    def __init__(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = (
+        "_cancelled_before",
+        "_delivered",
+        "_in_servers_task",
+        "_keepalive",
+        "_kept",
+        "_left",
+        "_limit",
+        "_loop",
+        "_needed",
+        "_opened",
+        "_stream",
+        "_to_server",
+        "deliver",
+        "frames",
+        "given_up",
+        "sender",
+        "sending",
+        "size",
+        "stalled",
+        "waited",
+    )
+
+    def __init__(self, stream: Stream, loop: asyncio.AbstractEventLoop, needed: Callable[[], None]) -> None:
         self.frames: list[bytes] = []
-        self.size = self._left = 0
-        self._stream, self._loop = stream, loop
-        self.given_up = self.stalled = False
+        self.size = self._left = self._cancelled_before = 0
+        self._stream, self._loop, self._needed = stream, loop, needed
+        self.sending = self.waited = self.given_up = self.stalled = False
         self.deliver: Deliver | None = None
         self._opened: asyncio.Future[None] | None = None
-        self._in_servers_task = False
-        self._begun: Begun | None = None
+        self._in_servers_task = self._to_server = False
         self.sender: asyncio.Task[Any] | None = None
+        self._kept: asyncio.CancelledError | None = None
         self._delivered: asyncio.Future[None] | None = None
-        self._suspended: Callable[[], None] | None = None
         self._keepalive: Keepalive | None = None
         self._limit: Timer | None = None
 
@@ -58,7 +82,7 @@ class Outlet:
         if self._opened is not None:
             self._opened.set_result(None)
         if fill is not None:
-            self._suspended = self._limit_delivery
+            self._to_server = True
             if (interval := self._stream.interval) is not None:
                 self._keepalive = Keepalive(interval, self._stream.clock, self._stream.context, fill)
 
@@ -87,89 +111,110 @@ class Outlet:
         if self._keepalive is not None:
             self._keepalive.stop()
 
-    def flush_at_once(self) -> bool:
-        """Deliver what there is, where nothing needs to be waited for; else `flush` is to be awaited next.
-
-        Raises:
-            DeliveryFailed: The server's `send` raised.
-        """
-        if self.deliver is None or self.sender is not None:
-            return False
-        self._begun = self._begin(self.deliver)
-        return self._begun is None
-
-    async def flush(self) -> None:
-        """Deliver what there is.
+    async def flush(self, end: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Deliver what there is; or call `end`, which ends the body.
 
         Raises:
             DeliveryFailed: The server's `send` raised.
             CancelledError: The task was cancelled meanwhile; what was sent has left all the same.
                 Or `give_up` was called.
         """
-        begun, self._begun = self._begun, None
-        if begun is None:
-            while self.deliver is None:
-                self._opened = self._opened or self._loop.create_future()
-                await asyncio.shield(self._opened)
-            while self.sender is not None:
-                self._delivered = self._delivered or self._loop.create_future()
-                await asyncio.shield(self._delivered)
-            if self.given_up:
-                raise asyncio.CancelledError  # what was under way did not leave, nor will this
-            begun = self._begin(self.deliver)
-        if begun is not None:
-            kept = await self._wait_for(begun[0])
-            self._have_left(*begun[1:])
-            if kept is not None:
-                raise kept
+        if self.deliver is None or self.sender is not None or self.given_up:
+            await self._until_free()
+        frames, begun, kept = self.frames, perf_counter(), None
+        count = len(frames)
+        chunk = frames[0] if count == 1 else b"".join(frames)
+        self.sending = True
+        try:
+            if end is not None:
+                await end()
+            elif chunk:
+                await self.deliver(chunk)  # type: ignore[misc] - it is open
+        except OSError as exc:
+            raise ClientLeft from exc  # which is how a server says so (ASGI, "Disconnected Client")
+        except Exception as exc:
+            raise DeliveryFailed from exc
+        finally:
+            self.sending = False
+            if self.sender is not None:
+                kept = self._end_wait()
+        self._have_left(count, chunk, begun)
+        if kept is not None:
+            raise kept
 
     async def flush_last(self, last: bytes) -> None:
         """Deliver what there is, and then `last`; from the server's own task, which the server may cancel."""
         self._in_servers_task = True
         self.append(last, item=False)
-        await self.flush()
+        await sending_whole(self.flush(), self)
 
     async def finish(self, send: Callable[[], Awaitable[None]]) -> None:
         """Call `send`, which ends the body, under the limits of any delivery; from the server's own task."""
         self._in_servers_task = True
-        stepped = first_step(send())
-        if stepped is not None:
-            await self._wait_for(stepped)
+        await sending_whole(self.flush(send), self)
 
-    def _begin(self, deliver: Deliver) -> Begun | None:
-        begun, frames = perf_counter(), self.frames
-        count = len(frames)
-        chunk = frames[0] if count == 1 else b"".join(frames)
-        stepped = first_step(deliver(chunk)) if chunk else None
-        if stepped is not None:
-            return stepped, count, chunk, begun
-        self._have_left(count, chunk, begun)
-        return None
-
-    async def _wait_for(self, stepped: Stepped) -> asyncio.CancelledError | None:
-        self.sender = asyncio.current_task()
-        try:
-            return await deliver_whole(stepped, lambda: self.given_up or self._in_servers_task, self._suspended)
-        finally:
-            self.sender = None
-            if self._delivered is not None:
-                self._delivered.set_result(None)
-                self._delivered = None
-            if self._limit is not None:
-                self._limit.cancel()
-                self._limit = None
+    async def _until_free(self) -> None:
+        """Wait until something can be delivered: there is where to, and nothing is under way."""
+        if self.deliver is None:
+            self._needed()
+        while self.deliver is None:
+            self._opened = self._opened or self._loop.create_future()
+            await asyncio.shield(self._opened)
+        while self.sender is not None:
+            self._delivered = self._delivered or self._loop.create_future()
+            await asyncio.shield(self._delivered)
+        if self.given_up:
+            raise asyncio.CancelledError  # what was under way did not leave, nor will this
 
     def _have_left(self, count: int, chunk: bytes, begun: float) -> None:
-        stream, life = self._stream, self._stream.life
-        if chunk and stream.counts:
-            life.frames = self.index
-        if chunk and self._keepalive is not None:
-            self._keepalive.sent()
-        if chunk and self._suspended is not None and stream.measures:
-            life.flushed(chunk, perf_counter() - begun)
+        stream = self._stream
         del self.frames[:count]
         self._left += count
         self.size -= len(chunk)
+        if chunk:
+            if stream.counts:
+                stream.life.frames = self.index
+            if self._keepalive is not None:
+                self._keepalive.last_sent = stream.clock.now()
+            if self._to_server and stream.measures:
+                stream.life.flushed(chunk, perf_counter() - begun)
+
+    # -- a delivery that waits -----------------------------------------------------------------------------------
+
+    def wait(self, awaited: Any) -> Generator[Any, None, None]:
+        """Wait for what the delivery waits for; keep a cancellation that is not meant for it until it has returned."""
+        self.sending = False
+        if self.sender is None:
+            self.sender = task = cast("asyncio.Task[Any]", asyncio.current_task())
+            self._cancelled_before = task.cancelling()
+        if self._to_server:
+            self._limit_delivery()
+        try:
+            while True:
+                try:
+                    yield from until_done(awaited)
+                except asyncio.CancelledError as exc:
+                    if self.given_up or self._in_servers_task:
+                        raise
+                    self._kept = exc
+                else:
+                    return
+        finally:
+            self.sending = True
+
+    def _end_wait(self) -> asyncio.CancelledError | None:
+        """Let the next delivery begin; return what is to be raised now, if it is still standing.
+
+        A cancellation that the send's own timeout had asked for is not.
+        """
+        task, kept, self.sender, self._kept = self.sender, self._kept, None, None
+        if self._delivered is not None:
+            self._delivered.set_result(None)
+            self._delivered = None
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+        return kept if task is not None and task.cancelling() > self._cancelled_before else None
 
     def _limit_delivery(self) -> None:
         """End the stream when the delivery, which waits for the client now, waits too long."""
