@@ -102,29 +102,24 @@ class AsyncPump:
     # -- the task ------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        self._started = True
+        self._started, items = True, None
         try:
             async with self.stream.around.in_task():
-                await self._run_source()
+                try:
+                    items = None if self.stopping else aiter(self.stream.source)  # type: ignore[arg-type]
+                    await sending_whole(self._iterate_to_end(items), self.out)
+                except (Exception, asyncio.CancelledError) as exc:
+                    self._closing = True
+                    self._failed(exc)  # before the source is closed, which may take forever
+                finally:
+                    self._closing = True
+                    self._limit_cleanup()
+                    await self.stream.aclose(items)
+                if self.error is not None:
+                    raise self.error  # what the host has put around the source may act on it
         except Exception as exc:
             if exc is not self.error:
                 self._failed(exc)
-
-    async def _run_source(self) -> None:
-        items: Any = None
-        try:
-            if not self.stopping:
-                items = aiter(self.stream.source)  # type: ignore[arg-type]
-                await sending_whole(self._iterate_to_end(items), self.out)
-        except (Exception, asyncio.CancelledError) as exc:
-            self._closing = True
-            self._failed(exc)  # before the source is closed, which may take forever
-        finally:
-            self._closing = True
-            self._limit_cleanup()
-            await self.stream.aclose(items)
-        if self.error is not None:
-            raise self.error  # what the host has put around the source may act on it
 
     def _failed(self, error: Exception | asyncio.CancelledError) -> None:
         if isinstance(error, DeliveryFailed):
@@ -134,8 +129,10 @@ class AsyncPump:
         elif isinstance(error, Exception):
             logger.error("Closing %r failed", self.stream.source, exc_info=error)
 
-    async def _iterate_to_end(self, items: AsyncIterator[object]) -> None:
+    async def _iterate_to_end(self, items: Any) -> None:
         """Pull the source dry and send what it gave."""
+        if self.stopping:
+            raise asyncio.CancelledError
         try:
             first = await self._hold.first_async(items) if self._hold else []
             await self._iterate(items, first)
@@ -170,19 +167,22 @@ class AsyncPump:
             frame = encode(item)
             append(frame)
             added += len(frame)
-            if added >= room or clock() > due:
+            now = clock()
+            if now > due or added >= room:
                 out.size += added
                 considerate, out.waited = considerate and out.waited, False
                 try:
-                    await out.flush()
+                    now = await out.flush(now)
                     if not considerate:
                         await asyncio.sleep(0)
+                        now = clock()
                 except asyncio.CancelledError as exc:
                     if not await self._hand_over(items, encode, exc):
                         return
+                    now = clock()
                 if self.stopping:
                     raise asyncio.CancelledError  # the send swallowed ours
-                added, room, due = 0, limit, clock() + AT_ONCE
+                added, room, due = 0, limit, now + AT_ONCE
             elif not self._gathering:
                 self._gathering = True
                 self._loop.call_soon(self._source_suspended)

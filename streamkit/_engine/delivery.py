@@ -45,21 +45,22 @@ def sending_whole(
     running: Coroutine[Any, Any, None], sends: Sends, stepped: Stepped | None = None
 ) -> Generator[Any, Any, None]:
     """Run a coroutine inside the present task, and let `sends` wait for what its sends await."""
-    step, given = running.send, None
-    while True:
-        try:
-            awaited = step(given) if stepped is None else stepped[0]
-        except StopIteration:
-            return
-        step, given, stepped = running.send, None, None
-        sends.waited = True
-        try:
-            if sends.sending:
-                yield from sends.wait(awaited)
-            else:
-                yield awaited
-        except BaseException as exc:
-            step, given = running.throw, exc
+    step = running.send
+    try:
+        awaited = step(None) if stepped is None else stepped[0]
+        while True:
+            thrown: BaseException | None = None
+            sends.waited = True
+            try:
+                if sends.sending:
+                    yield from sends.wait(awaited)
+                else:
+                    yield awaited
+            except BaseException as exc:
+                thrown = exc
+            awaited = step(None) if thrown is None else running.throw(thrown)
+    except StopIteration:
+        return
 
 
 @awaitable

@@ -44,6 +44,7 @@ class Outlet:
         "_left",
         "_limit",
         "_loop",
+        "_measures",
         "_needed",
         "_opened",
         "_stream",
@@ -65,7 +66,7 @@ class Outlet:
         self.sending = self.waited = self.given_up = self.stalled = False
         self.deliver: Deliver | None = None
         self._opened: asyncio.Future[None] | None = None
-        self._in_servers_task = self._to_server = False
+        self._in_servers_task = self._to_server = self._measures = False
         self.sender: asyncio.Task[Any] | None = None
         self._kept: asyncio.CancelledError | None = None
         self._delivered: asyncio.Future[None] | None = None
@@ -82,7 +83,7 @@ class Outlet:
         if self._opened is not None:
             self._opened.set_result(None)
         if fill is not None:
-            self._to_server = True
+            self._to_server, self._measures = True, self._stream.measures
             if (interval := self._stream.interval) is not None:
                 self._keepalive = Keepalive(interval, self._stream.clock, self._stream.context, fill)
 
@@ -111,17 +112,24 @@ class Outlet:
         if self._keepalive is not None:
             self._keepalive.stop()
 
-    async def flush(self, end: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def flush(self, begun: float | None = None, end: Callable[[], Awaitable[None]] | None = None) -> float:
         """Deliver what there is; or call `end`, which ends the body.
+
+        Args:
+            begun: What `perf_counter` has said just before, if anybody has asked it.
+            end: Sends the end of the body.
+
+        Returns:
+            What `perf_counter` says afterwards.
 
         Raises:
             DeliveryFailed: The server's `send` raised.
             CancelledError: The task was cancelled meanwhile; what was sent has left all the same.
                 Or `give_up` was called.
         """
-        if self.deliver is None or self.sender is not None or self.given_up:
-            await self._until_free()
-        frames, begun, kept = self.frames, perf_counter(), None
+        if self.sender is not None or self.deliver is None or self.given_up:
+            begun = await self._until_free()
+        frames, kept = self.frames, None
         count = len(frames)
         chunk = frames[0] if count == 1 else b"".join(frames)
         self.sending = True
@@ -138,9 +146,21 @@ class Outlet:
             self.sending = False
             if self.sender is not None:
                 kept = self._end_wait()
-        self._have_left(count, chunk, begun)
+        del frames[:count]
+        self._left += count
+        self.size -= len(chunk)
+        now = perf_counter()
+        if chunk:
+            stream, keepalive = self._stream, self._keepalive
+            if stream.counts:
+                stream.life.frames = self._left
+            if keepalive is not None:
+                keepalive.last_sent = stream.clock.now()
+            if self._measures:
+                stream.life.flushed(chunk, now - (begun or now))
         if kept is not None:
             raise kept
+        return now
 
     async def flush_last(self, last: bytes) -> None:
         """Deliver what there is, and then `last`; from the server's own task, which the server may cancel."""
@@ -151,9 +171,9 @@ class Outlet:
     async def finish(self, send: Callable[[], Awaitable[None]]) -> None:
         """Call `send`, which ends the body, under the limits of any delivery; from the server's own task."""
         self._in_servers_task = True
-        await sending_whole(self.flush(send), self)
+        await sending_whole(self.flush(end=send), self)
 
-    async def _until_free(self) -> None:
+    async def _until_free(self) -> float:
         """Wait until something can be delivered: there is where to, and nothing is under way."""
         if self.deliver is None:
             self._needed()
@@ -165,19 +185,7 @@ class Outlet:
             await asyncio.shield(self._delivered)
         if self.given_up:
             raise asyncio.CancelledError  # what was under way did not leave, nor will this
-
-    def _have_left(self, count: int, chunk: bytes, begun: float) -> None:
-        stream = self._stream
-        del self.frames[:count]
-        self._left += count
-        self.size -= len(chunk)
-        if chunk:
-            if stream.counts:
-                stream.life.frames = self.index
-            if self._keepalive is not None:
-                self._keepalive.last_sent = stream.clock.now()
-            if self._to_server and stream.measures:
-                stream.life.flushed(chunk, perf_counter() - begun)
+        return perf_counter()
 
     # -- a delivery that waits -----------------------------------------------------------------------------------
 
