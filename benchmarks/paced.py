@@ -3,6 +3,9 @@
 200 streams of 50 tokens a second each, from one worker. A token carries the moment it was due; how late it is when the
 client has it counts the timer of the event loop, the framework, the server and the client. The processor time is that
 of the server's process, a token's share.
+
+What streamkit's promises cost whoever keeps them is measured with `benchmarks.apps.paced_by_hand`: the raw app with one
+promise more in each row.
 """
 
 from __future__ import annotations
@@ -12,12 +15,22 @@ from collections.abc import Callable
 
 from benchmarks.harness import Plot, Report, Settings, alone, percentile, rounds
 from benchmarks.reading import Crowd
-from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, STARLETTE, cpu, running
+from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, STARLETTE, UVICORN, cpu, running
 from tests.rig.servers import Server
 
 COVERS = ("paced-cpu", "paced-late")
 
 STREAMS = 200
+
+BY_HAND = {
+    "raw, no line forged": (UVICORN, "benchmarks.apps.paced_by_hand:framed"),
+    "and its task closes the generator": (UVICORN, "benchmarks.apps.paced_by_hand:owned"),
+    "and no send is left half done": (UVICORN, "benchmarks.apps.paced_by_hand:whole"),
+    "and keepalive, time limit": (UVICORN, "benchmarks.apps.paced_by_hand:alive"),
+    "and counts": (UVICORN, "benchmarks.apps.paced_by_hand:counted"),
+    "the same in Starlette": (UVICORN, "benchmarks.apps.paced_by_hand:starlette"),
+}
+PACED_APPS = APPS | BY_HAND
 
 
 def one_round(server: Server, streams: int, seconds: float) -> tuple[float, float, float]:
@@ -34,7 +47,7 @@ def one_round(server: Server, streams: int, seconds: float) -> tuple[float, floa
 def measure(settings: Settings) -> Report:
     """Measure every framework."""
     streams, seconds = settings.pick(STREAMS, 20), settings.pick(4.0, 0.3)
-    with running(list(APPS)) as servers:
+    with running(list(PACED_APPS), PACED_APPS) as servers:
 
         def case(server: Server) -> Callable[[], tuple[float, float, float]]:
             return lambda: one_round(server, streams, seconds)

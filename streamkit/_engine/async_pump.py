@@ -14,7 +14,7 @@ and is thrown into it there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import Any
 
@@ -134,8 +134,9 @@ class AsyncPump:
         if self.stopping:
             raise asyncio.CancelledError
         try:
-            first = await self._hold.first_async(items) if self._hold else []
-            await self._iterate(items, first)
+            encode = self.stream.encoder()
+            if self._hold is None or await self._send_first(await self._hold.first_async(items), items, encode):
+                await self._iterate(items, encode)
             last = self.stream.end_frame
         except DeliveryFailed:
             raise
@@ -153,13 +154,15 @@ class AsyncPump:
             await self.out.flush()
         self.completed = True
 
-    async def _iterate(self, items: AsyncIterator[object], first: list[object]) -> None:
-        out, limit = self.out, max(1, self.stream.policy.buffer_size // self._share)
-        encode, append, clock = self.stream.encoder(), out.frames.append, perf_counter
+    async def _send_first(self, first: list[object], items: AsyncIterator[object], encode: Encode) -> bool:
+        """Send what a primed source was held at, if anything; False when the source has ended meanwhile."""
         for item in first:
-            out.append(encode(item))
-            if not await self._hand_over(items, encode):
-                return
+            self.out.append(encode(item))
+        return not first or await self._hand_over(items, encode)
+
+    async def _iterate(self, items: AsyncIterator[object], encode: Encode) -> None:
+        out, limit = self.out, max(1, self.stream.policy.buffer_size // self._share)
+        append, clock = out.frames.append, perf_counter
         added, room, due, considerate = 0, limit, clock() + AT_ONCE, True
         async for item in Resumed(items):
             if self.stopping:
@@ -210,12 +213,18 @@ class AsyncPump:
             except asyncio.CancelledError as exc:
                 foreign = exc
             else:
-                return True
+                break
+        if self.stopping:
+            raise asyncio.CancelledError  # the send swallowed ours
+        return True
 
     # -- sending -------------------------------------------------------------------------------------------------
 
-    def _fill(self) -> Awaitable[None] | None:
-        """Send the filler, unless something is being sent: then the client is not idle but slow."""
+    def _fill(self) -> Any:
+        """Send the filler, unless something is being sent: then the client is not idle but slow.
+
+        Returns what is to be awaited, where it has not left at once.
+        """
         if self._busy_aside:
             return None
         self.out.append(self.stream.format.keepalive, item=False)

@@ -42,7 +42,7 @@ class Sends(Protocol):
 
 @awaitable
 def sending_whole(
-    running: Coroutine[Any, Any, None], sends: Sends, stepped: Stepped | None = None
+    running: Coroutine[Any, Any, object], sends: Sends, stepped: Stepped | None = None
 ) -> Generator[Any, Any, None]:
     """Run a coroutine inside the present task, and let `sends` wait for what its sends await."""
     step = running.send

@@ -127,9 +127,11 @@ class Outlet:
             CancelledError: The task was cancelled meanwhile; what was sent has left all the same.
                 Or `give_up` was called.
         """
-        if self.sender is not None or self.deliver is None or self.given_up:
+        deliver = self.deliver
+        while deliver is None or self.sender is not None or self.given_up:
             begun = await self._until_free()
-        frames, kept = self.frames, None
+            deliver = self.deliver
+        frames, kept, begun = self.frames, None, begun or perf_counter()
         count = len(frames)
         chunk = frames[0] if count == 1 else b"".join(frames)
         self.sending = True
@@ -137,7 +139,7 @@ class Outlet:
             if end is not None:
                 await end()
             elif chunk:
-                await self.deliver(chunk)  # type: ignore[misc] - it is open
+                await deliver(chunk)
         except OSError as exc:
             raise ClientLeft from exc  # which is how a server says so (ASGI, "Disconnected Client")
         except Exception as exc:
@@ -151,16 +153,19 @@ class Outlet:
         self.size -= len(chunk)
         now = perf_counter()
         if chunk:
-            stream, keepalive = self._stream, self._keepalive
-            if stream.counts:
-                stream.life.frames = self._left
-            if keepalive is not None:
-                keepalive.last_sent = stream.clock.now()
-            if self._measures:
-                stream.life.flushed(chunk, now - (begun or now))
+            self._account(chunk, now - begun)
         if kept is not None:
             raise kept
         return now
+
+    def _account(self, chunk: bytes, seconds: float) -> None:
+        stream, keepalive = self._stream, self._keepalive
+        if stream.counts:
+            stream.life.frames = self._left
+        if keepalive is not None:
+            keepalive.last_sent = stream.clock.now()
+        if self._measures:
+            stream.life.flushed(chunk, seconds)
 
     async def flush_last(self, last: bytes) -> None:
         """Deliver what there is, and then `last`; from the server's own task, which the server may cancel."""

@@ -104,7 +104,7 @@ class Flow:
             self.boundary.feed(chunk)
             self.life.flushed(chunk, perf_counter() - begun)
             if self._keepalive is not None and chunk:
-                self._keepalive.sent()
+                self._keepalive.last_sent = self.clock.now()
             return True
 
     async def _send_whole(self, message: Message) -> bool:
