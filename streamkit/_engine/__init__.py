@@ -17,7 +17,7 @@ server's side and takes what is ready. Everything in this package is private: th
     handoff      the bounded buffer between two sides, each a thread or an event loop
     async_pump   async sources: one task
     outlet       what an async pump has encoded, and the one send in flight
-    delivery     one send, awaited to its end whatever cancels the task
+    delivery     steps what sends, so that each send ends whatever cancels the task
     keepalive    notice that a stream is silent
     producer     what the pumps that fill a handoff have in common
     thread_pump  sync sources: one daemon thread
