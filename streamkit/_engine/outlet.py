@@ -35,30 +35,6 @@ class Outlet:
         stalled: A delivery was waiting then, which the client did not take.
     """
 
-    __slots__ = (
-        "_cancelled_before",
-        "_delivered",
-        "_in_servers_task",
-        "_keepalive",
-        "_kept",
-        "_left",
-        "_limit",
-        "_loop",
-        "_measures",
-        "_needed",
-        "_opened",
-        "_stream",
-        "_to_server",
-        "deliver",
-        "frames",
-        "given_up",
-        "sender",
-        "sending",
-        "size",
-        "stalled",
-        "waited",
-    )
-
     def __init__(self, stream: Stream, loop: asyncio.AbstractEventLoop, needed: Callable[[], None]) -> None:
         self.frames: list[bytes] = []
         self.size = self._left = self._cancelled_before = 0
