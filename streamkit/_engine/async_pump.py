@@ -134,8 +134,9 @@ class AsyncPump:
         if self.stopping:
             raise asyncio.CancelledError
         try:
-            encode = self.stream.encoder()
-            if self._hold is None or await self._send_first(await self._hold.first_async(items), items, encode):
+            first = await self._hold.first_async(items) if self._hold else []
+            encode = self.stream.encoder()  # the format of a primed source is known only now
+            if await self._send_first(first, items, encode):
                 await self._iterate(items, encode)
             last = self.stream.end_frame
         except DeliveryFailed:
