@@ -222,10 +222,7 @@ class AsyncPump:
     # -- sending -------------------------------------------------------------------------------------------------
 
     def _fill(self) -> Any:
-        """Send the filler, unless something is being sent: then the client is not idle but slow.
-
-        Returns what is to be awaited, where it has not left at once.
-        """
+        """Send the filler, unless the client is slow; return what is to be awaited, where it has not left at once."""
         if self._busy_aside:
             return None
         self.out.append(self.stream.format.keepalive, item=False)
