@@ -13,9 +13,6 @@ from operator import call
 from types import coroutine as awaitable
 from typing import Any, Protocol
 
-Stepped = tuple[Any]
-"""What a coroutine awaits that was stepped already."""
-
 
 class DeliveryFailed(Exception):
     """The server's `send` raised; `__cause__` is what."""
@@ -42,9 +39,15 @@ class Sends(Protocol):
 
 @awaitable
 def sending_whole(
-    running: Coroutine[Any, Any, object], sends: Sends, stepped: Stepped | None = None
+    running: Coroutine[Any, Any, object], sends: Sends, stepped: tuple[Any] | None = None
 ) -> Generator[Any, Any, None]:
-    """Run a coroutine inside the present task, and let `sends` wait for what its sends await."""
+    """Run a coroutine inside the present task, and let `sends` wait for what its sends await.
+
+    Args:
+        running: The coroutine.
+        sends: What it sends with.
+        stepped: What it awaits, where it was stepped already.
+    """
     step = running.send
     try:
         awaited = step(None) if stepped is None else stepped[0]
