@@ -54,7 +54,7 @@ REASONS: dict[str, str] = {
     ),
     "idle-memory": (
         "A connection of the raw app takes 10.6 KiB, nearly all of it the server's own. The rest is the task that owns"
-        " the generator, so that it is closed where it ran; its Context; nine frames of coroutines; and what counts and"
+        " the generator, so that it is closed where it ran; its Context; eight frames of coroutines; and what counts and"
         " ends the stream. Waiting for the client in the server's task instead of a third one saved 3.3 KiB."
     ),
     "idle-cpu": (
