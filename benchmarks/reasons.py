@@ -54,8 +54,8 @@ REASONS: dict[str, str] = {
     ),
     "idle-memory": (
         "A connection of the raw app takes 10.6 KiB, nearly all of it the server's own. The rest is the task that owns"
-        " the generator, so that it is closed where it ran; its Context; eight frames of coroutines; and what counts and"
-        " ends the stream. Waiting for the client in the server's task instead of a third one saved 3.3 KiB."
+        " the generator, so that it is closed where it ran; its Context; eight frames of coroutines; and what counts"
+        " and ends the stream. Waiting for the client in the server's task instead of a third one saved 3.3 KiB."
     ),
     "idle-cpu": (
         "A filler passes the same buffer, limit and accounting as data: about 5 us in process, beside the 12 to 13 us"
