@@ -2,7 +2,8 @@
 
 5,000 connections to one worker. Memory is what the process has grown by, a connection's share. The processor time is
 that of the process over whole keepalive intervals; the floor is a raw app in which one timer serves all connections.
-Starlette, Litestar, Quart and Django send no keepalive, so only their memory says something.
+Starlette, Litestar, Quart and Django send no keepalive, so only their memory says something; nor does the app that was
+written by hand to show what the promises for a stream take, whoever keeps them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 
 from benchmarks.harness import Plot, Report, Settings, alone, rounds
 from benchmarks.reading import Crowd, raise_limit_of_files
-from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, cpu, memory, running
+from benchmarks.serving import APPS, IN_STARLETTE, OURS, PROMISES_BY_HAND, RAW, cpu, memory, running
 from tests.rig.servers import Server
 
 COVERS = ("idle-memory", "idle-cpu")
@@ -27,7 +28,8 @@ def measure(settings: Settings) -> Report:
     """Measure every framework: memory once, in a fresh process; processor time in turns."""
     connections, interval = settings.pick(CONNECTIONS, 100), settings.pick(5.0, 1.0)
     raise_limit_of_files()
-    with running(list(APPS), keepalive=interval) as servers:
+    apps = APPS | PROMISES_BY_HAND
+    with running(list(apps), apps, keepalive=interval) as servers:
         grown = {name: _growth(server, connections) for name, server in servers.items()}
         beats = rounds({name: _beating(servers[name], connections, interval) for name in BEATING}, settings.pick(3, 1))
     shares = {name: statistics.median(values) for name, values in beats.items()}

@@ -4,8 +4,8 @@
 client has it counts the timer of the event loop, the framework, the server and the client. The processor time is that
 of the server's process, a token's share.
 
-What streamkit's promises cost whoever keeps them is measured with `benchmarks.apps.paced_by_hand`: the raw app with one
-promise more in each row.
+What the promises cost whoever keeps them is shown by an app that was written by hand for this, and that has nothing
+which makes a library of it. It is no peer, and no target is compared with it.
 """
 
 from __future__ import annotations
@@ -15,22 +15,12 @@ from collections.abc import Callable
 
 from benchmarks.harness import Plot, Report, Settings, alone, percentile, rounds
 from benchmarks.reading import Crowd
-from benchmarks.serving import APPS, IN_STARLETTE, OURS, RAW, STARLETTE, UVICORN, cpu, running
+from benchmarks.serving import APPS, IN_STARLETTE, OURS, PROMISES_BY_HAND, RAW, STARLETTE, cpu, running
 from tests.rig.servers import Server
 
 COVERS = ("paced-cpu", "paced-late")
 
 STREAMS = 200
-
-BY_HAND = {
-    "raw, no line forged": (UVICORN, "benchmarks.apps.paced_by_hand:framed"),
-    "and its task closes the generator": (UVICORN, "benchmarks.apps.paced_by_hand:owned"),
-    "and no send is left half done": (UVICORN, "benchmarks.apps.paced_by_hand:whole"),
-    "and keepalive, time limit": (UVICORN, "benchmarks.apps.paced_by_hand:alive"),
-    "and counts": (UVICORN, "benchmarks.apps.paced_by_hand:counted"),
-    "the same in Starlette": (UVICORN, "benchmarks.apps.paced_by_hand:starlette"),
-}
-PACED_APPS = APPS | BY_HAND
 
 
 def one_round(server: Server, streams: int, seconds: float) -> tuple[float, float, float]:
@@ -47,7 +37,8 @@ def one_round(server: Server, streams: int, seconds: float) -> tuple[float, floa
 def measure(settings: Settings) -> Report:
     """Measure every framework."""
     streams, seconds = settings.pick(STREAMS, 20), settings.pick(4.0, 0.3)
-    with running(list(PACED_APPS), PACED_APPS) as servers:
+    apps = APPS | PROMISES_BY_HAND
+    with running(list(apps), apps) as servers:
 
         def case(server: Server) -> Callable[[], tuple[float, float, float]]:
             return lambda: one_round(server, streams, seconds)

@@ -28,6 +28,10 @@ APPS = {
     "Django": (UVICORN, "benchmarks.apps.django_app:app"),
     "aiohttp-sse": (AIOHTTP, ""),
 }
+PROMISES_BY_HAND = {
+    "by hand: promises kept": (UVICORN, "benchmarks.apps.kept_by_hand:app"),
+    "by hand, in Starlette": (UVICORN, "benchmarks.apps.kept_by_hand:starlette"),
+}
 WSGI_APPS = {
     "raw WSGI": (SYNC, "benchmarks.apps.wsgi_raw:app"),
     "Flask": (SYNC, "benchmarks.apps.flask_app:app"),

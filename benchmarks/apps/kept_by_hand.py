@@ -1,20 +1,14 @@
-"""The raw app once more, written by hand with streamkit's promises for a token, one after the other.
+"""The raw app once more, written by hand with streamkit's promises for a token, and nothing that makes a library of it.
 
-What it costs to keep them, whoever keeps them: no object but one for each stream, no format but one, no option. Each
-app keeps the promises of the one before, and one more:
-
-`framed`   no text forges a line
-`owned`    the task that runs the generator closes it, whatever ends the stream
-`whole`    what cancels a task, as the generator's own timeout does, leaves no send half done
-`alive`    each token puts a keepalive off, and a send that waits for a slow client has a limit of time
-`counted`  what was sent, and how long a send took at most
+No text forges a line; the task that runs the generator closes it; what cancels a task, as the generator's own timeout
+does, leaves no send half done; each token puts a keepalive off, and a send that waits for a slow client has a limit of
+time; what was sent is counted, and how long a send took at most. One object for each stream, one format, no option.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import aclosing
 from types import coroutine as awaitable
 from typing import Any
@@ -52,52 +46,12 @@ class Stream:
         self.frames = self.bytes = 0
         self.limit: asyncio.TimerHandle | None = None
 
-    async def framed(self, source: Any) -> None:
-        """Send frames."""
-        async for text in source:
-            await self._send({"type": "http.response.body", "body": frame(text), "more_body": True})
-
-    async def owned(self, source: Any) -> None:
-        """Close the generator where it ran."""
+    async def run(self, source: Any) -> None:
+        """Send what a generator yields, and close it where it ran."""
         async with aclosing(source):
-            await self.framed(source)
+            await _sending_whole(self._send_all(source), self)
 
-    async def whole(self, source: Any) -> None:
-        """Leave no send half done."""
-        async with aclosing(source):
-            await _sending_whole(self._whole(source), self)
-
-    async def _whole(self, source: Any) -> None:
-        async for text in source:
-            self.sending = True
-            await self._send({"type": "http.response.body", "body": frame(text), "more_body": True})
-            self.sending = False
-            if self.stopping:
-                raise asyncio.CancelledError
-
-    async def alive(self, source: Any) -> None:
-        """Put the keepalive off, and limit a send."""
-        async with aclosing(source):
-            await _sending_whole(self._alive(source), self)
-
-    async def _alive(self, source: Any) -> None:
-        async for text in source:
-            self.sending = True
-            await self._send({"type": "http.response.body", "body": frame(text), "more_body": True})
-            self.sending = False
-            if self.stopping:
-                raise asyncio.CancelledError
-            self.sent_at = time.monotonic()
-            if self.limit is not None:
-                self.limit.cancel()
-                self.limit = None
-
-    async def counted(self, source: Any) -> None:
-        """Count."""
-        async with aclosing(source):
-            await _sending_whole(self._counted(source), self)
-
-    async def _counted(self, source: Any) -> None:
+    async def _send_all(self, source: Any) -> None:
         async for text in source:
             chunk, begun = frame(text), time.perf_counter()
             self.sending = True
@@ -145,30 +99,25 @@ def _sending_whole(running: Any, stream: Stream) -> Any:
         return
 
 
-async def _serve(run: str, source: Any, receive: Any, send: Any) -> None:
-    sending = asyncio.create_task(getattr(Stream(send), run)(source))
+async def _serve(source: Any, receive: Any, send: Any) -> None:
+    sending = asyncio.create_task(Stream(send).run(source))
     while (await receive())["type"] != "http.disconnect":
         pass
     sending.cancel()
 
 
-def _app(run: str) -> Callable[..., Any]:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await answer_lifespan(receive, send)
-            return
-        count = int(parse_qs(scope["query_string"].decode()).get("n", ["0"])[0])
-        await send(HEAD)
-        await _serve(run, SSE[scope["path"].rpartition("/")[2]](count), receive, send)
-
-    return app
-
-
-framed, owned, whole, alive, counted = (_app(run) for run in ("framed", "owned", "whole", "alive", "counted"))
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Answer on plain ASGI."""
+    if scope["type"] == "lifespan":
+        await answer_lifespan(receive, send)
+        return
+    count = int(parse_qs(scope["query_string"].decode()).get("n", ["0"])[0])
+    await send(HEAD)
+    await _serve(SSE[scope["path"].rpartition("/")[2]](count), receive, send)
 
 
 class _Response(Response):
-    """The last of them as a response of Starlette."""
+    """The same as a response of Starlette."""
 
     def __init__(self, source: Any) -> None:
         super().__init__(media_type="text/event-stream")
@@ -176,7 +125,7 @@ class _Response(Response):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await send(HEAD)
-        await _serve("counted", self._source, receive, send)
+        await _serve(self._source, receive, send)
 
 
 async def _sse(request: Request) -> Response:
