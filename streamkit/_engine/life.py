@@ -134,6 +134,8 @@ class Life:
         """
         if self._opened_at is not None:
             return False
+        if self.policy.max_age is not None:
+            self._alarm = Alarm(self.clock, loop)  # fails where its loop cannot be had: nothing counts the stream yet
         if self.limit is not None:
             self.limit.acquire(self.key)
         self._opened_at, self._loop, self._pid = self.clock.now(), loop, os.getpid()

@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from streamkit import NDJSON, StreamCutError, StreamLimit, TooManyStreamsError, close_streams, drain, set_max_threads
+from streamkit import (
+    NDJSON,
+    StreamCutError,
+    StreamLimit,
+    StreamPolicy,
+    TooManyStreamsError,
+    close_streams,
+    drain,
+    set_max_threads,
+    stats,
+)
+from streamkit._engine import background
 from streamkit.asgi import EventStreamResponse, _Response
 from streamkit.wsgi import NDJSONResponse
 from tests.engine.drive import LIMIT, Client, WSGIClient, run, scope
@@ -207,3 +218,17 @@ def test_two_threads_never_open_one_stream_too_many() -> None:
     for _ in range(50):
         limit.release("key")
     assert limit.open == 0
+
+
+def test_stream_whose_timer_cannot_be_had_holds_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process has no thread left for the loop that ends old streams: the stream fails, and none counts for it."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    limit = StreamLimit(1)
+    monkeypatch.setattr(background, "_loops", {})
+    monkeypatch.setattr(background, "start_native_thread", refuse)
+    with pytest.raises(RuntimeError, match="start new thread"):
+        WSGIClient(iter("a"), limit=limit, policy=StreamPolicy(max_age=600, keepalive=None))
+    assert (limit.open, stats().open) == (0, 0)
