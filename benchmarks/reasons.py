@@ -53,10 +53,10 @@ REASONS: dict[str, str] = {
     ),
     "idle-memory": (
         "A connection of the raw app takes 10.6 KiB, nearly all of it the server's own. The rows `by hand` keep the"
-        " same promises, with a task that owns the generator, so that it is closed where it ran, and its Context; they have"
-        " no keepalive, no options and no register of open streams. So the target is not wrong. What is above it is the"
-        " response and its stream, the pump and its buffer, what knows when the stream was silent, and what counts and"
-        " ends it: objects of their own, which any drain can put together."
+        " same promises, with a task that owns the generator, so that it is closed where it ran, and its Context; they"
+        " have no keepalive, no options and no register of open streams. So the target is not wrong. What is above it"
+        " are objects of their own, which any drain can put together: the response and its stream, the pump and its"
+        " buffer, what knows when the stream was silent, and what counts and ends it."
     ),
     "idle-cpu": (
         "A filler passes the same buffer, limit and accounting as data, in the Context of its stream: about 6 us,"
