@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from operator import call
 from types import coroutine as awaitable
 from typing import Any, Protocol
 
@@ -68,7 +67,7 @@ def sending_whole(
 
 @awaitable
 def noting_waits(
-    running: Coroutine[Any, Any, None], note: Callable[[], object], run: Callable[..., Any] = call
+    running: Coroutine[Any, Any, None], note: Callable[[], object], run: Callable[..., Any]
 ) -> Generator[Any, Any, None]:
     """Run a coroutine inside the present task, each step by `run`, and call `note` whenever it waits."""
     step, given = running.send, None
