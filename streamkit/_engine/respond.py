@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from streamkit._engine.asgi_headers import accepted, raw_headers
+from streamkit._engine.asgi_headers import accepted
 from streamkit._engine.foreign.mark import cut_off, step_aside
 from streamkit._engine.response import Answer, HeaderList, StreamOptions, refusal
-from streamkit._engine.serve import Message, Receive, Send, check_asyncio, serve
+from streamkit._engine.serve import Message, Receive, Send, body_of, check_asyncio, serve, start_of
 from streamkit.errors import TooManyStreamsError
 
 Scope = Message
@@ -48,7 +48,7 @@ async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
     if answer is None:
         try:
             options._stream.life.asked_by(method, accept)
-            await serve(options._stream, _start(status, headers()), receive, send)
+            await serve(options._stream, start_of(status, headers()), receive, send)
             return
         except TooManyStreamsError as exc:
             answer = refusal(options._stream.life, exc.limit, headers())
@@ -57,9 +57,5 @@ async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
                 cut_off(scope)
             raise
     options._discard()
-    await send(_start(answer.status, answer.headers))
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
-
-
-def _start(status: int, headers: HeaderList) -> Message:
-    return {"type": "http.response.start", "status": status, "headers": raw_headers(headers)}
+    await send(start_of(answer.status, answer.headers))
+    await send(body_of(answer.body, more=False))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, cast
 
+from streamkit._engine.asgi_headers import raw_headers
 from streamkit._engine.async_pump import AsyncPump
 from streamkit._engine.bodies import stop_and_wait
 from streamkit._engine.delivery import ClientLeft, DeliveryFailed
@@ -21,6 +22,8 @@ from streamkit.errors import StreamCutError
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+START, BODY = "http.response.start", "http.response.body"
 
 FIRST_ERROR_GRACE = 0.05
 """Seconds that the head waits for a sync source, so that one which refuses at once gets the host's error response."""
@@ -55,9 +58,9 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
             raise error
         stream.begun = True
         await _send(send, start)
-        await _send(send, _body(b"", more=True))  # some servers hold the head until the first of these
+        await _send(send, body_of(b"", more=True))  # some servers hold the head until the first of these
         del start  # as long as the stream lasts nobody needs it any more
-        pump.open(lambda chunk: send({"type": "http.response.body", "body": chunk, "more_body": True}), to_server=True)
+        pump.open(lambda chunk: send({"type": BODY, "body": chunk, "more_body": True}), to_server=True)
         await _until_over(pump, receive)
         await _send_end(pump, receive, send)
     except ClientLeft:
@@ -112,7 +115,7 @@ async def _send_end(pump: AsyncPump, receive: Receive, send: Send) -> None:
         if life.ending and not (life.clean or pump.completed):
             raise StreamCutError(str(life.reason))
         if life.clean or not pump.stopping:
-            await _last(pump, pump.out.finish(lambda: send(_body(b"", more=False))))
+            await _last(pump, pump.out.finish(lambda: send(body_of(b"", more=False))))
     finally:
         watcher.cancel()
 
@@ -147,8 +150,14 @@ async def _send(send: Send, message: Message) -> None:
         raise ClientLeft from exc
 
 
-def _body(chunk: bytes, *, more: bool) -> Message:
-    return {"type": "http.response.body", "body": chunk, "more_body": more}
+def start_of(status: int, headers: Iterable[tuple[str, str]]) -> Message:
+    """Return the message that is the head of a response."""
+    return {"type": START, "status": status, "headers": raw_headers(headers)}
+
+
+def body_of(chunk: bytes, *, more: bool) -> Message:
+    """Return a message of its body."""
+    return {"type": BODY, "body": chunk, "more_body": more}
 
 
 async def _left(receive: Receive) -> None:

@@ -15,18 +15,11 @@ from streamkit._engine.clock import Clock, Timer
 from streamkit._engine.keepalive import Keepalive
 from streamkit._engine.life import Life
 from streamkit._engine.register import logger
-from streamkit._engine.serve import Message, Send
+from streamkit._engine.serve import BODY, Message, Send, body_of
 from streamkit._engine.transport import abort_connection
 
 TURN = 0.001
 """Seconds for which sends may go on before the loop gets a turn."""
-
-BODY = "http.response.body"
-
-
-def body_of(chunk: bytes, *, more: bool) -> Message:
-    """Return a message of response body."""
-    return {"type": BODY, "body": chunk, "more_body": more}
 
 
 class Flow:

@@ -11,10 +11,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
 
-from streamkit._engine.asgi_headers import accepted, raw_foreign_headers, raw_headers, text_headers
+from streamkit._engine.asgi_headers import accepted, raw_foreign_headers, text_headers
 from streamkit._engine.clock import Clock
 from streamkit._engine.foreign.ending import Ending
-from streamkit._engine.foreign.flow import BODY, body_of
 from streamkit._engine.foreign.inbox import Inbox
 from streamkit._engine.foreign.kinds import OPAQUE, ForeignBytes, kind_of
 from streamkit._engine.foreign.options import MiddlewareOptions
@@ -22,7 +21,7 @@ from streamkit._engine.foreign.stream import LEFT_GRACE, ForeignStream
 from streamkit._engine.foreign.tasks import Families, Task
 from streamkit._engine.register import logger
 from streamkit._engine.response import refusal
-from streamkit._engine.serve import Message, Receive, Send
+from streamkit._engine.serve import BODY, START, Message, Receive, Send, body_of, start_of
 from streamkit.errors import StreamCutError, TooManyStreamsError
 
 # Of Starlette, and of anyio's streams, where one task of the app has left another to write to nobody.
@@ -30,8 +29,6 @@ DEPARTURES = frozenset({"ClientDisconnect", "BrokenResourceError", "ClosedResour
 
 HEAD_GRACE = 0.05
 """Seconds that the head of what may be a stream waits for the body to tell, at least; twice that at most."""
-
-START = "http.response.start"
 
 
 class HeldHeads:
@@ -181,8 +178,7 @@ class Guard:
             life.open(asyncio.get_running_loop())
         except TooManyStreamsError as exc:
             answer = refusal(life, exc.limit, text_headers(head["headers"]))
-            start = {"type": START, "status": answer.status, "headers": raw_headers(answer.headers)}
-            await self._answer(sender, [start, body_of(answer.body, more=False)])
+            await self._answer(sender, [start_of(answer.status, answer.headers), body_of(answer.body, more=False)])
         ending = self._new_ending(sender)
         self._stream = ForeignStream(life, format.boundary(), self._inbox, self._send, ending)
         await self._stream.start(head, empty=empty)
