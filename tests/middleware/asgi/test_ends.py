@@ -304,18 +304,24 @@ def test_error_after_the_last_message_is_no_clean_end() -> None:
     run(main())
 
 
-def test_background_work_of_an_app_does_not_delay_the_end() -> None:
-    """Starlette runs background tasks in the same call, after the last message."""
-    go = asyncio.Event()
+def at_work_after_its_end(go: asyncio.Event) -> Any:
+    """Return an app that has sent its last message and returns when `go` is set."""
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await send(head())
         await send(body(b"", more=False))
         await go.wait()
 
+    return app
+
+
+def test_background_work_of_an_app_does_not_delay_the_end() -> None:
+    """Starlette runs background tasks in the same call, after the last message."""
+    go = asyncio.Event()
+
     async def main() -> None:
         clock, caller, closed = FakeClock(), Caller(), Ends()
-        task = begin(app, caller, clock=clock, on_close=closed)
+        task = begin(at_work_after_its_end(go), caller, clock=clock, on_close=closed)
         await clock.advance(0.1)
         assert caller.ended
         assert closed.reasons == ["completed"]
@@ -330,14 +336,9 @@ def test_end_that_cannot_be_sent_is_no_end(error: Exception, reason: str) -> Non
     """The last message leaves beside the app, which has long sent it and cannot be told."""
     go = asyncio.Event()
 
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        await send(head())
-        await send(body(b"", more=False))
-        await go.wait()
-
     async def main() -> None:
         clock, caller, closed = FakeClock(), Caller(), Ends()
-        task = begin(app, caller, clock=clock, on_close=closed)
+        task = begin(at_work_after_its_end(go), caller, clock=clock, on_close=closed)
         await settle()
         caller.send_error = error
         await clock.advance(0.1)
