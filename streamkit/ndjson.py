@@ -27,6 +27,7 @@ class NDJSON(Format):
     def __init__(self, *, dumps: Dumps | None = None, media_type: str = "application/x-ndjson") -> None:
         self.media_type = media_type
         self._dumps = encoder(dumps)
+        self._common = dict if dumps is None else None
 
     def encode(self, item: object) -> bytes:
         """Return one JSON line.
@@ -34,7 +35,7 @@ class NDJSON(Format):
         Raises:
             EncodeError: The item is not JSON, or `dumps` wrote a line break.
         """
-        if type(item) is dict and self._dumps is dumps:
+        if type(item) is self._common:
             try:  # what `dumps` does, without the call, as in event streams
                 line = _json.write(item, default, _json.options)
             except TypeError:
