@@ -4,7 +4,7 @@ Async generators that never wait, as events and as JSON lines, and sync generato
 means on uvicorn (httptools, uvloop), aiohttp on its own server. The same reader also takes one body of the same bytes.
 
 The floor and the peers send lines that are ready, where streamkit is given a dict for each. So two rows show what it
-costs a view to encode its dicts, and one how near a library can come that looks at each line and sends them together.
+costs a view to encode its dicts, and two how near a library can come that looks at each line and sends them together.
 They were written by hand for this, and no target is compared with them.
 """
 
@@ -32,6 +32,7 @@ BY_HAND = {
     "raw ASGI, encodes its dicts": (RAW, "/lines/encoded", 1),
     "Starlette, encodes its dicts": (STARLETTE, "/lines/encoded", 1),
     "by hand: dicts looked at, batched": (RAW, "/lines/batched", 10),
+    "… by an encoder that can be exchanged": (RAW, "/lines/gathered", 10),
 }
 """By the name of a row: where it is served, and how many times as many events it sends as most."""
 
