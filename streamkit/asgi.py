@@ -13,10 +13,10 @@ from typing import Unpack
 from streamkit import NDJSON, EventStream, Format, JSONSeq, TextStream
 from streamkit._engine.asgi_headers import header
 from streamkit._engine.foreign.asgi import StreamingMiddleware
+from streamkit._engine.message import Receive, Send
 from streamkit._engine.prime import Content, primed
 from streamkit._engine.respond import Scope, respond
 from streamkit._engine.response import Headers, Negotiated, Options, StreamOptions
-from streamkit._engine.serve import Receive, Send
 from streamkit._headers import last_event_id_of
 
 __all__ = [

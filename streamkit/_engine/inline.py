@@ -85,7 +85,7 @@ def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None,
             taken = perf_counter() - begun
             if boundary is not None:
                 boundary.feed(frame)
-            if measures and (taken > life.slowest_flush or (life.is_browser and not life.resumable)):
+            if measures and (taken > life.slowest_flush or life.lacks_id):
                 life.flushed(frame, taken)
             elif measures:  # what is left of `flushed` then, without a call that would be a tenth of all
                 life.bytes += len(frame)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right, insort
-from collections.abc import Callable, Coroutine
+from collections.abc import Generator
 from contextvars import Context
 from functools import partial
 from time import perf_counter
@@ -25,38 +25,50 @@ EARLY = 1 / 16
 SLICE = 0.001
 """Seconds of fillers after which the loop gets a turn."""
 
-Fill = Callable[[], Coroutine[Any, Any, None] | None]
-"""Sends a filler; returns what is to be awaited where that cannot be done at once."""
-
 
 class Keepalive:
-    """Calls `fill`, in `context`, whenever nothing was sent for `interval` seconds; the first time after one at most.
+    """What sends for one stream: on its loop `fill` is called, in `context`, after `interval` seconds of silence.
 
-    Made on the loop of its stream. Data that is sent costs no timer: who sends it sets `last_sent`, and the next look
-    finds that.
+    Data that is sent costs no timer: who sends it sets `last_sent`, and the next look finds that.
     """
 
-    __slots__ = ("_clock", "_interval", "_made", "_rounds", "context", "fill", "last_sent", "look_at", "stopped")
+    __slots__ = ("_interval", "_rounds", "_since", "clock", "context", "last_sent", "look_at")
 
-    def __init__(self, interval: float, clock: Clock, context: Context, fill: Fill) -> None:
-        self._interval, self._clock, self._made = interval, clock, clock.now()
+    def __init__(self, interval: float | None, clock: Clock, context: Context) -> None:
+        self._interval, self.clock, self.context = interval, clock, context
         self.last_sent: float | None = None
-        self.context, self.fill = context, fill
-        self.stopped, self.look_at = False, 0.0
-        loop, known = asyncio.get_running_loop(), register().rounds
-        self._rounds = known.get(key := (id(loop), id(clock))) or known.setdefault(key, Rounds(loop, clock))
-        self.look()
+        self.look_at = self._since = 0.0
+        self._rounds: Rounds | None = None
 
-    def stop(self) -> None:
+    def fill(self) -> Generator[Any, Any, None] | None:
+        """Send a filler; return what is to be stepped on where that could not be done at once."""
+        raise NotImplementedError
+
+    def start_fillers(self) -> None:
+        """Begin, on the running loop, unless `stop_fillers` was called; the first filler comes after a second at most.
+
+        Without an interval there are none.
+        """
+        if self._interval is not None:
+            loop, known, clock = asyncio.get_running_loop(), register().rounds, self.clock
+            self._since, key = clock.now(), (id(loop), id(clock))
+            self._rounds = known.get(key) or known.setdefault(key, Rounds(loop, clock))
+            self.is_due()
+
+    def stop_fillers(self) -> None:
         """Never call `fill` again."""
-        self.stopped = True
-        self._rounds.leave(self)
+        self._interval = None
+        if self._rounds is not None:
+            self._rounds.leave(self)
+            self._rounds = None
 
-    def look(self) -> bool:
-        """Tell whether a filler is due, and wait for the next look."""
-        now, since, patience = self._clock.now(), self.last_sent, self._interval
+    def is_due(self) -> bool:
+        """Tell whether a filler is to be sent now, and wait for the next look."""
+        if self._interval is None or self._rounds is None:
+            return False
+        now, since, patience = self.clock.now(), self.last_sent, self._interval
         if since is None:
-            since, patience = self._made, min(FIRST_KEEPALIVE, self._interval)
+            since, patience = self._since, min(FIRST_KEEPALIVE, patience)
         due = since + patience * (1 - EARLY) <= now
         if due:
             self.last_sent, since, patience = now, now, self._interval
@@ -107,7 +119,8 @@ class Rounds:
             self._timer = Context().run(self._clock.call_later, self._loop, delay, self._look)
 
     def _look(self) -> None:
-        self._go_on(list(self._groups.pop(self._times.pop(0))))
+        # From the end, as they are taken: one that enters again before another would have a group for itself.
+        self._go_on(list(reversed(self._groups.pop(self._times.pop(0)))))
         self._arm()
 
     def _go_on(self, group: list[Keepalive]) -> None:
@@ -125,7 +138,7 @@ class Rounds:
             while group and perf_counter() < until:
                 keepalive = group.pop()
                 run = keepalive.context.run
-                if not keepalive.stopped and keepalive.look() and (filling := run(keepalive.fill)) is not None:
+                if keepalive.is_due() and (filling := run(keepalive.fill)) is not None:
                     await noting_waits(filling, partial(self._go_on, group), run)
         finally:
             self._go_on(group)

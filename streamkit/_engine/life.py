@@ -70,7 +70,7 @@ class Life:
     on_close: OnClose | None = None
     limit: StreamLimit | None = None
     is_browser: bool = False  # a GET that accepts an event stream: EventSource, which comes back by itself
-    resumable: bool = False  # an id was sent
+    lacks_id: bool = False  # such a one that was sent no id yet, after which it could go on
     failed: bool = False
     has_taken_leave: bool = False
     reason: Reason | None = None
@@ -83,7 +83,7 @@ class Life:
     _asked_at: float = 0.0
     _pid: int = 0
     _closed: bool = False
-    _stops: list[Callable[[], object]] = field(default_factory=list)
+    _stops: tuple[Callable[[], object], ...] = ()
     _loop: AbstractEventLoop | None = None
     _alarm: Alarm | None = None
 
@@ -114,7 +114,7 @@ class Life:
 
     def asked_by(self, method: str, accept: str | None) -> None:
         """Take note of the request."""
-        self.is_browser = method == "GET" and "text/event-stream" in (accept or "").lower()
+        self.lacks_id = self.is_browser = method == "GET" and "text/event-stream" in (accept or "").lower()
 
     def limit_reached(self) -> int | None:
         """Return how many streams are allowed, where `open` would raise."""
@@ -161,7 +161,7 @@ class Life:
 
     def stoppable_by(self, stop: Callable[[], object]) -> None:
         """Have `stop` called, from any thread, when the stream is to end; and again when it has not done so in time."""
-        self._stops.append(stop)
+        self._stops += (stop,)
         if self.ending:
             stop()
 
@@ -180,8 +180,8 @@ class Life:
         self.bytes += len(chunk)
         if seconds > self.slowest_flush:  # noqa: PLR1730 - max() takes three times as long, for each chunk
             self.slowest_flush = seconds
-        if self.is_browser and not self.resumable and (b"\nid:" in chunk or chunk.startswith(b"id:")):
-            self.resumable = True
+        if self.lacks_id and (b"\nid:" in chunk or chunk.startswith(b"id:")):
+            self.lacks_id = False
 
     def farewell(self) -> Chunk:
         """Return what a clean end says: when to come back (WHATWG HTML, 9.2.6, field `retry`).
@@ -219,7 +219,7 @@ class Life:
         if self._closed or self._pid != os.getpid():
             return False
         self._closed = True
-        self._stops.clear()
+        self._stops = ()
         if self.limit is not None:
             self.limit.release(self.key)
         if self._alarm is not None:
@@ -253,7 +253,7 @@ class Life:
             self._stop()
 
     def _stop(self) -> None:
-        for stop in list(self._stops):
+        for stop in self._stops:
             stop()
 
     def drain(self, reason: Reason) -> None:
@@ -266,7 +266,7 @@ class Life:
 
     def _may_be_cut(self) -> bool:
         """Tell whether the client takes a clean end for what it is, and comes back for the rest."""
-        return self.policy.drain == "cut" or (self.policy.drain == "auto" and self.is_browser and self.resumable)
+        return self.policy.drain == "cut" or (self.policy.drain == "auto" and self.is_browser and not self.lacks_id)
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         """Have `call` called then, in place of what was to be called before."""

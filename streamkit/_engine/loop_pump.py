@@ -8,6 +8,7 @@ from streamkit._engine.async_pump import AsyncPump
 from streamkit._engine.delivery import DeliveryFailed
 from streamkit._engine.handoff import call_threadsafe, put_from_loop, wait_in_loop
 from streamkit._engine.hold import Hold
+from streamkit._engine.message import Message
 from streamkit._engine.producer import Producer
 from streamkit._engine.stream import Stream
 from streamkit._engine.thread_pump import ThreadPump
@@ -44,14 +45,14 @@ class LoopPump(Producer):
 
     def _begin(self) -> None:
         pump = self._pump = AsyncPump(self.stream, hold=self._hold, share=self.share)
-        pump.over.add_done_callback(lambda _: self._ended(pump))
+        pump.when_closed = lambda: self._ended(pump)
         if self.handoff.closed:
             pump.stop()
         else:
             pump.open(self._deliver, to_server=False)
 
-    async def _deliver(self, chunk: bytes) -> None:
-        await put_from_loop(self.handoff, chunk)
+    async def _deliver(self, message: Message) -> None:
+        await put_from_loop(self.handoff, message["body"])
         # Where the reader is on this loop, the source may block it next, and the reader with it.
         come_back = self.handoff.when_taken if self._reader_waits_here else self.handoff.when_room
         if not await wait_in_loop(come_back, self.stream.policy.send_timeout, self.stream.clock):
@@ -69,7 +70,7 @@ class LoopPump(Producer):
         pump.stop(patiently=True)
         await pump.finished()
         try:
-            await pump.out.flush_last(b"")
+            await pump.flush_last(b"")
         except DeliveryFailed:
             pass  # the reader has left meanwhile
         finally:

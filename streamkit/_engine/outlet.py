@@ -1,4 +1,4 @@
-"""What an async pump has encoded and not sent yet, and the one delivery that is in flight.
+"""What an async pump has encoded and not sent yet.
 
 A frame leaves the buffer when its delivery has returned: nothing is sent twice and nothing is lost, also when the
 source raises meanwhile.
@@ -7,93 +7,47 @@ source raises meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Generator
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
-from streamkit._engine.clock import Timer
-from streamkit._engine.delivery import ClientLeft, DeliveryFailed, sending_whole, until_done
-from streamkit._engine.keepalive import Fill, Keepalive
+from streamkit._engine.delivery import DONE, DeliveryFailed, stepping
+from streamkit._engine.message import BODY
+from streamkit._engine.sender import Sender
 from streamkit._engine.stream import Stream
 
-Deliver = Callable[[bytes], Awaitable[None]]
 
-
-class Outlet:
-    """The buffer of one stream on one event loop. Nothing is delivered before `open`.
-
-    What awaits `flush` is run by `sending_whole`.
+class Outlet(Sender):
+    """The buffer of one stream on one event loop.
 
     Attributes:
         frames: What is to be sent.
         size: Of the frames, in bytes; whoever appends frames for a while without waiting may add it up later.
-        deliver: Where they go, once `open` was called.
-        sender: The task in which a delivery waits.
-        sending: Whether the code that runs now is inside a delivery.
-        waited: Set whenever what is run by `sending_whole` gives the loop a turn.
-        given_up: Nothing is delivered any more.
-        stalled: A delivery was waiting then, which the client did not take.
     """
 
-    def __init__(self, stream: Stream, loop: asyncio.AbstractEventLoop, needed: Callable[[], None]) -> None:
+    __slots__ = ("_aside", "_ending", "frames", "size")
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream)
         self.frames: list[bytes] = []
-        self.size = self._left = self._cancelled_before = 0
-        self._stream, self._loop, self._needed = stream, loop, needed
-        self.sending = self.waited = self.given_up = self.stalled = False
-        self.deliver: Deliver | None = None
-        self._opened: asyncio.Future[None] | None = None
-        self._in_servers_task = self._to_server = self._measures = False
-        self.sender: asyncio.Task[Any] | None = None
-        self._kept: asyncio.CancelledError | None = None
-        self._delivered: asyncio.Future[None] | None = None
-        self._keepalive: Keepalive | None = None
-        self._limit: Timer | None = None
-
-    def open(self, deliver: Deliver, fill: Fill | None) -> None:
-        """Let frames go to `deliver` from now on.
-
-        Where that is the server's own `send`, `fill` is called when the stream was silent for long, a client that is
-        slow for long ends it, and what it takes is counted.
-        """
-        self.deliver = deliver
-        if self._opened is not None:
-            self._opened.set_result(None)
-        if fill is not None:
-            self._to_server, self._measures = True, self._stream.measures
-            if (interval := self._stream.interval) is not None:
-                self._keepalive = Keepalive(interval, self._stream.clock, self._stream.context, fill)
+        self.size, self._ending = 0, False
+        self._aside: asyncio.Task[None] | None = None
 
     @property
     def index(self) -> int:
         """How many items were encoded."""
-        return self._left + len(self.frames)
+        return self._life.frames + len(self.frames)
 
-    def give_up(self, *, besides: asyncio.Task[None] | None) -> None:
-        """Cancel the delivery under way, unless it is in the task `besides`; from now on any can be cancelled."""
-        if not self.given_up:
-            self.given_up = True
-            self.stalled = self.sender is not None
-            if self.sender is not None and self.sender is not besides:
-                self.sender.cancel()
-
-    def append(self, frame: bytes, *, item: bool = True) -> None:
-        """Take the frame of one item, or one that is not any item's."""
+    def append(self, frame: bytes) -> None:
+        """Take the frame of one item."""
         self.frames.append(frame)
         self.size += len(frame)
-        if not item:
-            self._left -= 1
 
-    def stop_fillers(self) -> None:
-        """Never call `fill` again."""
-        if self._keepalive is not None:
-            self._keepalive.stop()
-
-    async def flush(self, begun: float | None = None, end: Callable[[], Awaitable[None]] | None = None) -> float:
-        """Deliver what there is; or call `end`, which ends the body.
+    async def flush(self, begun: float | None = None) -> float:
+        """Deliver what there is.
 
         Args:
             begun: What `perf_counter` has said just before, if anybody has asked it.
-            end: Sends the end of the body.
 
         Returns:
             What `perf_counter` says afterwards.
@@ -103,110 +57,65 @@ class Outlet:
             CancelledError: The task was cancelled meanwhile; what was sent has left all the same.
                 Or `give_up` was called.
         """
-        deliver = self.deliver
-        while deliver is None or self.sender is not None or self.given_up:
-            begun = await self._until_free()
-            deliver = self.deliver
-        frames, kept, begun = self.frames, None, begun or perf_counter()
+        if (send := self.ready) is None:
+            send, begun = await self.until_ready(), None
+        frames, begun = self.frames, begun or perf_counter()
         count = len(frames)
         chunk = frames[0] if count == 1 else b"".join(frames)
-        self.sending = True
-        try:
-            if end is not None:
-                await end()
-            elif chunk:
-                await deliver(chunk)
-        except OSError as exc:
-            raise ClientLeft from exc  # which is how a server says so (ASGI, "Disconnected Client")
-        except Exception as exc:
-            raise DeliveryFailed from exc
-        finally:
-            self.sending = False
-            if self.sender is not None:
-                kept = self._end_wait()
-        del frames[:count]
-        self._left += count
-        self.size -= len(chunk)
-        now = perf_counter()
         if chunk:
-            self._account(chunk, now - begun)
-        if kept is not None:
-            raise kept
-        return now
-
-    def _account(self, chunk: bytes, seconds: float) -> None:
-        stream, keepalive = self._stream, self._keepalive
-        if stream.counts:
-            stream.life.frames = self._left
-        if keepalive is not None:
-            keepalive.last_sent = stream.clock.now()
-        if self._measures:
-            stream.life.flushed(chunk, seconds)
+            self.sending = True
+            try:
+                await send({"type": BODY, "body": chunk, "more_body": True})
+            except BaseException as exc:
+                self.failed(exc)
+        del frames[:count]
+        self.size -= len(chunk)
+        return self.sent(chunk, count, begun)
 
     async def flush_last(self, last: bytes) -> None:
         """Deliver what there is, and then `last`; from the server's own task, which the server may cancel."""
         self._in_servers_task = True
-        self.append(last, item=False)
-        await sending_whole(self.flush(), self)
+        await self.whole(self._flush_last(last))
 
-    async def finish(self, send: Callable[[], Awaitable[None]]) -> None:
-        """Call `send`, which ends the body, under the limits of any delivery; from the server's own task."""
-        self._in_servers_task = True
-        await sending_whole(self.flush(end=send), self)
+    async def _flush_last(self, last: bytes) -> None:
+        await self.flush()
+        if last:
+            await self.send_alone(last)
 
-    async def _until_free(self) -> float:
-        """Wait until something can be delivered: there is where to, and nothing is under way."""
-        if self.deliver is None:
-            self._needed()
-        while self.deliver is None:
-            self._opened = self._opened or self._loop.create_future()
-            await asyncio.shield(self._opened)
-        while self.sender is not None:
-            self._delivered = self._delivered or self._loop.create_future()
-            await asyncio.shield(self._delivered)
-        if self.given_up:
-            raise asyncio.CancelledError  # what was under way did not leave, nor will this
-        return perf_counter()
+    # -- beside the source's own task --------------------------------------------------------------------------
 
-    # -- a delivery that waits -----------------------------------------------------------------------------------
+    def fill(self) -> Generator[Any, Any, None] | None:
+        """Send the filler, unless data is to leave; return what is to be stepped on where it has not left at once."""
+        if self._busy_aside or self.frames:
+            return None
+        filling = stepping(self._flush_all_aside(self.stream.format.keepalive))
+        awaited = next(filling, DONE)
+        return None if awaited is DONE else self.whole(filling, (awaited,))
 
-    def wait(self, awaited: Any) -> Generator[Any, None, None]:
-        """Wait for what the delivery waits for; keep a cancellation that is not meant for it until it has returned."""
-        self.sending = False
-        if self.sender is None:
-            self.sender = task = cast("asyncio.Task[Any]", asyncio.current_task())
-            self._cancelled_before = task.cancelling()
-        if self._to_server:
-            self._limit_delivery()
+    def flush_aside(self) -> None:
+        """Send from a task of its own: the source is suspended, or silent."""
+        if self.frames and not self._busy_aside:
+            self._aside = self._loop.create_task(self._send_aside())
+
+    @property
+    def _busy_aside(self) -> bool:
+        """Whether nothing may be sent beside the source's own task, or something is sent already."""
+        task = self._aside
+        return self.ready is None or not (task is None or task.done()) or self._ending
+
+    async def _send_aside(self) -> None:
+        await self.whole(self._flush_all_aside())
+
+    async def _flush_all_aside(self, filler: bytes = b"") -> None:
         try:
-            while True:
-                try:
-                    yield from until_done(awaited)
-                except asyncio.CancelledError as exc:
-                    if self.given_up or self._in_servers_task:
-                        raise
-                    self._kept = exc
-                else:
-                    return
+            if filler:
+                await self.send_alone(filler)
+            while self.frames and not self._ending:
+                await self.flush()
+        except DeliveryFailed as failure:
+            self.delivery_failed(failure)
         finally:
-            self.sending = True
+            self._aside = None
 
-    def _end_wait(self) -> asyncio.CancelledError | None:
-        """Let the next delivery begin; return what is to be raised now, if it is still standing.
-
-        A cancellation that the send's own timeout had asked for is not.
-        """
-        task, kept, self.sender, self._kept = self.sender, self._kept, None, None
-        if self._delivered is not None:
-            self._delivered.set_result(None)
-            self._delivered = None
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
-        return kept if task is not None and task.cancelling() > self._cancelled_before else None
-
-    def _limit_delivery(self) -> None:
-        """End the stream when the delivery, which waits for the client now, waits too long."""
-        timeout, life = self._stream.policy.send_timeout, self._stream.life
-        if timeout is not None and self._limit is None:
-            self._limit = self._stream.clock.call_later(self._loop, timeout, lambda: life.end("slow_client"))
+    def delivery_failed(self, failure: DeliveryFailed) -> None:
+        """Be told that a delivery from aside has failed."""

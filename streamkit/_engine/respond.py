@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from streamkit._engine.asgi_headers import accepted
-from streamkit._engine.foreign.mark import cut_off, step_aside
+from streamkit._engine.foreign.mark import step_aside
+from streamkit._engine.message import Message, Receive, Send, body_of, start_of
 from streamkit._engine.response import Answer, HeaderList, StreamOptions, refusal
-from streamkit._engine.serve import Message, Receive, Send, body_of, check_asyncio, serve, start_of
+from streamkit._engine.serve import check_asyncio, serve
 from streamkit.errors import TooManyStreamsError
 
 Scope = Message
 
 
-async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
+def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
     options: StreamOptions,
     status: int,
     headers: Callable[[], HeaderList],
     scope: Scope,
     receive: Receive,
     send: Send,
-) -> None:
+) -> Awaitable[None]:
     """Answer one request with the stream, or with why there is none.
 
     Args:
@@ -31,9 +32,11 @@ async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
         receive: See `scope`.
         send: See `scope`.
 
+    Returns:
+        What is to be awaited at once, and raises what the source has raised.
+
     Raises:
         RuntimeError: The request is not HTTP, or the server does not run on asyncio.
-        Exception: What the source raised.
     """
     if scope["type"] != "http":
         raise RuntimeError(
@@ -46,16 +49,16 @@ async def respond(  # noqa: PLR0917 - the last three are an ASGI app's own
     if answer is None and method == "HEAD":
         answer = Answer(status, headers(), b"")
     if answer is None:
+        stream = options._stream
+        stream.life.asked_by(method, accept)
         try:
-            options._stream.life.asked_by(method, accept)
-            await serve(options._stream, start_of(status, headers()), receive, send)
-            return
+            return serve(stream, start_of(status, headers()), scope, receive, send)
         except TooManyStreamsError as exc:
-            answer = refusal(options._stream.life, exc.limit, headers())
-        except BaseException:
-            if options._stream.begun:
-                cut_off(scope)
-            raise
+            answer = refusal(stream.life, exc.limit, headers())
     options._discard()
+    return _send(answer, send)
+
+
+async def _send(answer: Answer, send: Send) -> None:
     await send(start_of(answer.status, answer.headers))
     await send(body_of(answer.body, more=False))

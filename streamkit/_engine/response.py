@@ -110,6 +110,8 @@ class StreamOptions:
         self.formats = formats
         for format in (*self.formats[1:], *self.formats[:1]) or (self._option("format"),):
             self._bind(format)
+        if not formats:
+            del self._given  # nothing is bound again
 
     def _negotiate(self, accept: str | None) -> Answer | None:
         """Bind the format that an Accept header asks for; return the answer 406 where it is none of them.

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, cast
 
-from streamkit._engine.asgi_headers import raw_headers
 from streamkit._engine.async_pump import AsyncPump
 from streamkit._engine.bodies import stop_and_wait
 from streamkit._engine.delivery import ClientLeft, DeliveryFailed
 from streamkit._engine.ending import Ending
+from streamkit._engine.foreign.mark import cut_off
 from streamkit._engine.handoff import take_in_loop
 from streamkit._engine.loop_pump import start_pump
+from streamkit._engine.message import DISCONNECT, Message, Receive, Send, body_of
 from streamkit._engine.producer import Producer
 from streamkit._engine.register import logger
 from streamkit._engine.stream import Stream
 from streamkit._engine.transport import abort_connection
 from streamkit.errors import StreamCutError
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-START, BODY = "http.response.start", "http.response.body"
 
 FIRST_ERROR_GRACE = 0.05
 """Seconds that the head waits for a sync source, so that one which refuses at once gets the host's error response."""
@@ -39,19 +34,25 @@ def check_asyncio() -> None:
         ) from None
 
 
-async def serve(stream: Stream, start: Message, receive: Receive, send: Send) -> None:
-    """Send `start`, the body and its end.
+def serve(stream: Stream, start: Message, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
+    """Start the source; return what sends `start`, the body and its end, and is to be awaited at once.
+
+    That raises what the source raised: before the head, so that the host can answer; or in the body, so that the host
+    logs it and cuts the connection.
 
     Raises:
-        TooManyStreamsError: There is no thread left for a sync source; nothing was sent.
-        Exception: What the source raised. Before the head, so that the host can answer; or in the body, so that the
-            host logs it and cuts the connection.
+        TooManyStreamsError: The limit of the stream is reached, or there is no thread left for a sync source.
     """
-    life, loop = stream.life, asyncio.get_running_loop()
-    with life.opening(loop) as opened:
+    with stream.life.opening(asyncio.get_running_loop()) as opened:
         pump = _new_pump(stream)
+    stream.life.stoppable_by(pump.end_early)
+    return _serve(stream, pump, start, scope, receive, send, opened=opened)
+
+
+async def _serve(  # noqa: PLR0917 - the last three are an ASGI app's own
+    stream: Stream, pump: AsyncPump, start: Message, scope: Message, receive: Receive, send: Send, *, opened: bool
+) -> None:
     whole = True
-    life.stoppable_by(pump.end_early)
     try:
         await pump.begun()
         if (error := pump.error) is not None:
@@ -60,15 +61,18 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
         await _send(send, start)
         await _send(send, body_of(b"", more=True))  # some servers hold the head until the first of these
         del start  # as long as the stream lasts nobody needs it any more
-        pump.open(lambda chunk: send({"type": BODY, "body": chunk, "more_body": True}), to_server=True)
+        pump.open(send, to_server=True)
         await _until_over(pump, receive)
         await _send_end(pump, receive, send)
     except ClientLeft:
         pass
-    except StreamCutError:
-        whole = False
-        if pump.out.stalled:
-            abort_connection(send, receive)
+    except BaseException as exc:
+        if stream.begun:
+            cut_off(scope)
+        if isinstance(exc, StreamCutError):
+            whole = False
+            if pump.stalled:
+                abort_connection(send, receive)
         raise
     finally:
         pump.stop()
@@ -77,7 +81,7 @@ async def serve(stream: Stream, start: Message, receive: Receive, send: Send) ->
         finally:  # a server may cancel that too
             if opened:
                 done = pump.completed and whole
-                life.close("error" if pump.error is not None else "completed" if done else "disconnected")
+                stream.life.close("error" if pump.error is not None else "completed" if done else "disconnected")
 
 
 async def _until_over(pump: AsyncPump, receive: Receive) -> None:
@@ -89,13 +93,16 @@ async def _until_over(pump: AsyncPump, receive: Receive) -> None:
     pump.watcher = task = cast("asyncio.Task[Any]", asyncio.current_task())
     before = task.cancelling()
     try:
-        if not pump.over.done():
-            await _left(receive)
-            if pump.watcher is not None:
-                pump.stop()
+        while pump.closed is None and (await receive())["type"] != DISCONNECT:
+            pass
+        if pump.watcher is not None:
+            pump.stop()
     except asyncio.CancelledError:
         if pump.watcher is not None or task.cancelling() > before + 1:
             raise  # the server's own
+    except Exception as exc:
+        _receive_failed(exc)
+        pump.stop()
     finally:
         if pump.watcher is None:
             task.uncancel()
@@ -109,13 +116,13 @@ async def _send_end(pump: AsyncPump, receive: Receive, send: Send) -> None:
     watcher.add_done_callback(lambda _: pump.stop())
     try:
         if life.clean and not pump.completed:
-            await _last(pump, pump.out.flush_last(pump.stream.last_words()))
+            await _last(pump, pump.flush_last(pump.stream.last_words()))
         if (error := pump.error) is not None:
             raise error
         if life.ending and not (life.clean or pump.completed):
             raise StreamCutError(str(life.reason))
         if life.clean or not pump.stopping:
-            await _last(pump, pump.out.finish(lambda: send(body_of(b"", more=False))))
+            await _last(pump, pump.finish())
     finally:
         watcher.cancel()
 
@@ -131,7 +138,7 @@ async def _last(pump: AsyncPump, sending: Awaitable[None]) -> None:
     try:
         await sending
     except asyncio.CancelledError:
-        if not pump.out.given_up or task is None or task.cancelling() > 1:
+        if not pump.given_up or task is None or task.cancelling() > 1:
             raise  # the server's own
         task.uncancel()
         if life.ending and not life.clean:
@@ -150,23 +157,17 @@ async def _send(send: Send, message: Message) -> None:
         raise ClientLeft from exc
 
 
-def start_of(status: int, headers: Iterable[tuple[str, str]]) -> Message:
-    """Return the message that is the head of a response."""
-    return {"type": START, "status": status, "headers": raw_headers(headers)}
-
-
-def body_of(chunk: bytes, *, more: bool) -> Message:
-    """Return a message of its body."""
-    return {"type": BODY, "body": chunk, "more_body": more}
-
-
 async def _left(receive: Receive) -> None:
     """Wait until the client leaves."""
     try:
-        while (await receive())["type"] != "http.disconnect":
+        while (await receive())["type"] != DISCONNECT:
             pass
     except Exception as exc:
-        logger.debug("receive() failed, which is taken for a client that has left: %r", exc)
+        _receive_failed(exc)
+
+
+def _receive_failed(error: Exception) -> None:
+    logger.debug("receive() failed, which is taken for a client that has left: %r", error)
 
 
 def _new_pump(stream: Stream) -> AsyncPump:

@@ -32,6 +32,9 @@ FIRST_KEEPALIVE = 1.0
 Encode = Callable[[object], bytes]
 
 
+_NOTHING = nullcontext()
+
+
 class Surroundings:
     """What a host puts around a source, in the thread or the task that runs it: here, nothing.
 
@@ -41,15 +44,15 @@ class Surroundings:
 
     def inline(self) -> AbstractContextManager[None]:
         """Return what to enter for a sync source that runs in the server's own thread."""
-        return nullcontext()
+        return _NOTHING
 
     def in_thread(self) -> AbstractContextManager[None]:
         """Return what to enter for a sync source that runs in a thread of ours."""
-        return nullcontext()
+        return _NOTHING
 
     def in_task(self) -> AbstractAsyncContextManager[None]:
         """Return what to enter for an async source, in its task."""
-        return nullcontext()
+        return _NOTHING
 
 
 PLAIN = Surroundings()

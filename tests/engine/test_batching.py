@@ -102,7 +102,8 @@ class Processor:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr("streamkit._engine.async_pump.perf_counter", lambda: self.now)
+        for module in ("async_pump", "outlet"):
+            monkeypatch.setattr(f"streamkit._engine.{module}.perf_counter", lambda: self.now)
 
     async def items(self, client: Client, count: int, seconds: float) -> AsyncIterator[str]:
         """Yield how many chunks had arrived when the work on an item began, which then takes `seconds`."""

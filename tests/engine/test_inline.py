@@ -106,21 +106,21 @@ def test_body_is_closed_as_often_as_a_host_likes(read: int) -> None:
     assert len(source.closed) == 1
 
 
-@pytest.mark.parametrize(("accept", "resumable"), [("*/*", False), ("text/event-stream", True)])
-def test_figures_are_right_at_every_item(accept: str, resumable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("accept", "browser"), [("*/*", False), ("text/event-stream", True)])
+def test_figures_are_right_at_every_item(accept: str, browser: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """How much the server took, the longest that it took for one, and whether a browser has an id to come back with."""
     begun_and_back = iter([0.0, 2.0, 10.0, 11.0, 20.0, 23.0, 30.0, 30.0])
     monkeypatch.setattr(inline, "perf_counter", lambda: next(begun_and_back))
     source = ["a", Event("b", id="1"), "c", "d"]
     body: Any = WSGIClient(source, threads=False, accept=accept, policy=StreamPolicy(keepalive=None)).body
     life = body._stream.life
-    seen = [(life.frames, life.bytes, life.slowest_flush, life.resumable) for _ in body]
+    seen = [(life.frames, life.bytes, life.slowest_flush, life.lacks_id) for _ in body]
     assert seen == [
-        (0, 0, 0.0, False),  # the head
-        (1, 0, 0.0, False),
-        (2, 9, 2.0, False),
-        (3, 24, 2.0, resumable),
-        (4, 33, 3.0, resumable),
+        (0, 0, 0.0, browser),  # the head
+        (1, 0, 0.0, browser),
+        (2, 9, 2.0, browser),
+        (3, 24, 2.0, False),
+        (4, 33, 3.0, False),
     ]
     assert (life.bytes, life.slowest_flush) == (42, 3.0)
     body.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamkit import NDJSON, EventStream, JSONSeq, StreamPolicy, TextStream
+from streamkit import NDJSON, Event, EventStream, JSONSeq, StreamPolicy, TextStream
 from streamkit._format import Format
 from streamkit.asgi import _Response
 from tests.engine.drive import Client, WSGIClient, run, start, until
@@ -18,13 +18,13 @@ class Source:
     """An async source that yields what a test puts in, and counts how often it was touched."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[str] = asyncio.Queue()
+        self.queue: asyncio.Queue[Any] = asyncio.Queue()
         self.pulled = 0
 
     def __aiter__(self) -> "Source":
         return self
 
-    async def __anext__(self) -> str:
+    async def __anext__(self) -> object:
         self.pulled += 1
         if item := await self.queue.get():
             return item
@@ -83,6 +83,22 @@ def test_data_resets_the_timer() -> None:
         assert client.body == b"data: x\n\n" * 5
         await clock.advance(1.1)
         assert client.body == b"data: x\n\n" * 5 + b":\n"
+        await close(source, task)
+
+    run(work())
+
+
+def test_item_that_writes_nothing_resets_no_timer() -> None:
+    """What a proxy sees is silence: an Event that is a comment alone has no line in NDJSON."""
+
+    async def work() -> None:
+        clock = FakeClock()
+        source, client, task = await opened(clock, NDJSON(), keepalive=15)
+        source.queue.put_nowait("x")
+        await clock.advance(14)
+        source.queue.put_nowait(Event(comment="nothing to see"))
+        await clock.advance(1.1)
+        assert client.body == b'"x"\n' + b"\n"
         await close(source, task)
 
     run(work())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 import streamkit
 from streamkit import StreamPolicy
-from streamkit._engine.clock import SYSTEM
+from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.keepalive import Keepalive
 from streamkit._engine.register import register
 from tests.engine.drive import Client, block, run, start
@@ -25,6 +26,15 @@ async def silence() -> Any:
     """Yield nothing, and wait."""
     await asyncio.Event().wait()
     yield
+
+
+class Sender(Keepalive):
+    """What sends for a stream, as far as fillers go."""
+
+    def __init__(self, clock: Clock, fill: Callable[[], None]) -> None:
+        super().__init__(15, clock, copy_context())
+        self.fill = fill  # type: ignore[method-assign]
+        self.start_fillers()
 
 
 async def open_silent(clock: FakeClock, *clients: Client, **policy: Any) -> list[asyncio.Task[None]]:
@@ -77,6 +87,25 @@ def test_fillers_that_are_due_within_a_sixteenth_of_the_interval_leave_together(
         await clock.advance(1.1)  # 18.2
         assert [len(client.body) // 2 for client in clients] == [2, 2, 2, 2]
         await close(clients, tasks)
+
+    run(work())
+
+
+def test_streams_that_sent_one_after_the_other_are_looked_at_together() -> None:
+    """In whatever order they are looked at first, no stream comes to have a timer of its own for that."""
+
+    async def work() -> None:
+        clock = FakeClock()
+        senders = [Sender(clock, lambda: None) for _ in range(50)]
+        for sender in senders:
+            await clock.advance(0.001)
+            sender.last_sent = clock.now()
+        await clock.advance(1)
+        (rounds,) = register().rounds.values()
+        looks = [time for time, group in rounds._groups.items() if group]
+        assert len(looks) == 1
+        for sender in senders:
+            sender.stop_fillers()
 
     run(work())
 
@@ -187,14 +216,14 @@ def test_context_of_a_stream_that_is_over_is_let_go_while_others_go_on() -> None
         session = Session()
         gone = weakref.ref(session)
         token = WHO.set(session)
-        first = Keepalive(15, SYSTEM, copy_context(), lambda: None)
+        first = Sender(SYSTEM, lambda: None)
         WHO.reset(token)
-        second = Keepalive(15, SYSTEM, copy_context(), lambda: None)
-        first.stop()
+        second = Sender(SYSTEM, lambda: None)
+        first.stop_fillers()
         del token, session, first
         gc.collect()
         assert gone() is None
-        second.stop()
+        second.stop_fillers()
 
     run(work())
 
@@ -212,12 +241,12 @@ def test_filler_that_fails_keeps_no_other_from_leaving() -> None:
         def fill() -> None:
             filled.append(1)
 
-        kept = [Keepalive(15, clock, copy_context(), each) for each in (fill, fail, fill)]
+        kept = [Sender(clock, each) for each in (fill, fail, fill)]
         await clock.advance(1)
         gc.collect()
         assert (filled, [str(error) for error in errors]) == ([1, 1], ["broken"])
         for each in kept:
-            each.stop()
+            each.stop_fillers()
 
     run(work())
 
@@ -231,9 +260,9 @@ def test_stream_that_ends_in_the_middle_of_a_round_gets_no_filler() -> None:
         def fill() -> None:
             filled.append(1)
             for each in kept:
-                each.stop()
+                each.stop_fillers()
 
-        kept += [Keepalive(15, clock, copy_context(), fill) for _ in range(3)]
+        kept += [Sender(clock, fill) for _ in range(3)]
         await clock.advance(20)
         assert filled == [1]
         assert clock.pending == []

@@ -44,9 +44,11 @@ def test_file_over_its_limit_is_named_with_its_lines(tmp_path: Path, name: str, 
 
 def test_core_and_adapters_over_the_limit_fail(tmp_path: Path) -> None:
     """What each file may hold is not what all of them may."""
-    core = package(tmp_path, flask="x = 1\n" * 101, **{f"core{n}": "x = 1\n" * 250 for n in range(20)})
+    core = package(
+        tmp_path, flask="x = 1\n" * 101, django="x = 1\n" * 100, **{f"core{n}": "x = 1\n" * 250 for n in range(20)}
+    )
     assert list(check_sizes.check(core)) == [
-        "streamkit:1: core and adapters have 5101 lines of code together, the limit is 5100"
+        "streamkit:1: core and adapters have 5201 lines of code together, the limit is 5200"
     ]
 
 

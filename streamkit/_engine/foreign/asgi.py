@@ -13,8 +13,8 @@ from streamkit._engine.foreign.mark import KEY
 from streamkit._engine.foreign.options import MiddlewareOptions, check_app
 from streamkit._engine.life import OnClose
 from streamkit._engine.limit import StreamLimit
+from streamkit._engine.message import Receive, Send
 from streamkit._engine.policy import StreamPolicy
-from streamkit._engine.serve import Receive, Send
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 

@@ -11,18 +11,18 @@ from collections.abc import Callable
 from time import perf_counter
 
 from streamkit._engine.boundary import Boundary
-from streamkit._engine.clock import Clock, Timer
+from streamkit._engine.clock import Timer
 from streamkit._engine.keepalive import Keepalive
 from streamkit._engine.life import Life
+from streamkit._engine.message import BODY, Message, Send, body_of
 from streamkit._engine.register import logger
-from streamkit._engine.serve import BODY, Message, Send, body_of
 from streamkit._engine.transport import abort_connection
 
 TURN = 0.001
 """Seconds for which sends may go on before the loop gets a turn."""
 
 
-class Flow:
+class Flow(Keepalive):
     """Delivers the messages of one stream.
 
     Attributes:
@@ -31,8 +31,8 @@ class Flow:
     """
 
     def __init__(self, life: Life, boundary: Boundary, send: Send, on_left: Callable[[], object]) -> None:
+        super().__init__(life.policy._keepalive_interval(life.format), life.clock, life.context)
         self.life = life
-        self.clock: Clock = life.clock
         self.boundary = boundary
         self.given_up = False
         self._send = send
@@ -44,25 +44,12 @@ class Flow:
         self._began = 0.0
         self._limit: Timer | None = None
         self._unbroken_since: float | None = None
-        self._interval = life.policy._keepalive_interval(life.format)
-        self._keepalive: Keepalive | None = None
         self._filling: asyncio.Task[None] | None = None
 
     @property
     def delivering(self) -> bool:
         """Whether a message is on its way."""
         return self._lock.locked()
-
-    def start_fillers(self) -> None:
-        """Send a filler whenever the stream was silent for long."""
-        if self._interval is not None:
-            self._keepalive = Keepalive(self._interval, self.clock, self.life.context, self._fill)
-
-    def stop_fillers(self) -> None:
-        """Send no filler from now on."""
-        if self._keepalive is not None:
-            self._keepalive.stop()
-        self._interval = None
 
     def stop(self) -> None:
         """Leave no timer behind."""
@@ -96,8 +83,8 @@ class Flow:
                 return False
             self.boundary.feed(chunk)
             self.life.flushed(chunk, perf_counter() - begun)
-            if self._keepalive is not None and chunk:
-                self._keepalive.last_sent = self.clock.now()
+            if chunk:
+                self.last_sent = self.clock.now()
             return True
 
     async def _send_whole(self, message: Message) -> bool:
@@ -145,7 +132,7 @@ class Flow:
         else:
             self._limit = self.clock.call_later(self._loop, left, self._look)
 
-    def _fill(self) -> None:
+    def fill(self) -> None:
         """Send the filler, unless a message is on its way or the stream is inside an event."""
         if self.boundary.at and not self.delivering:
             self._filling = self._loop.create_task(self._deliver_filler())

@@ -19,9 +19,9 @@ from streamkit._engine.foreign.kinds import OPAQUE, ForeignBytes, kind_of
 from streamkit._engine.foreign.options import MiddlewareOptions
 from streamkit._engine.foreign.stream import LEFT_GRACE, ForeignStream
 from streamkit._engine.foreign.tasks import Families, Task
+from streamkit._engine.message import BODY, START, Message, Receive, Send, body_of, start_of
 from streamkit._engine.register import logger
 from streamkit._engine.response import refusal
-from streamkit._engine.serve import BODY, START, Message, Receive, Send, body_of, start_of
 from streamkit.errors import StreamCutError, TooManyStreamsError
 
 # Of Starlette, and of anyio's streams, where one task of the app has left another to write to nobody.

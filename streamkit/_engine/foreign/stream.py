@@ -20,8 +20,8 @@ from streamkit._engine.foreign.inbox import Inbox
 from streamkit._engine.foreign.tasks import Task
 from streamkit._engine.handoff import call_threadsafe
 from streamkit._engine.life import Life
+from streamkit._engine.message import BODY, Message, Send, body_of
 from streamkit._engine.register import logger
-from streamkit._engine.serve import BODY, Message, Send, body_of
 
 LEFT_GRACE = 1.0
 """Seconds in which an app whose client has left may end itself."""
