@@ -3,10 +3,11 @@
 _LINES = (
     "The floor and the peers send lines that are ready; streamkit encodes a dict for each. In the table below `by hand:"
     " dicts looked at, batched` has dicts too: it encodes each with orjson, looks for what may not pass (a NaN that"
-    " became null, a line separator, a line break), gathers for half a millisecond, and does nothing else. It is about"
-    " where the target is, so the target is not wrong. What is between it and streamkit, 0.13 us an item, is the price"
-    " of formats that can be exchanged and of a source that may fail, end or be cancelled between any two items. Two"
-    " rows show the floor and Starlette where their views encode the dicts."
+    " became null, a line separator, a line break), gathers for half a millisecond, and does nothing else. In a run in"
+    " which the middle half of the rounds lay within 7 %, it came to 16.1 times Starlette's rate and streamkit to 12.3:"
+    " so the target is not wrong, and near to what can be had. The row after it calls an encoder that can be exchanged,"
+    " may be ended before any item and knows when its source waits, as streamkit must. Two rows show the floor and"
+    " Starlette where their views encode the dicts."
 )
 _DICT = (
     "Four looks at the line take as long as orjson does: for a null that may have been a NaN, for line separators, and"
