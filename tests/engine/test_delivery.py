@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamkit import StreamPolicy
-from tests.engine.drive import Client, block, run, scope, start, stream
+from tests.engine.drive import Client, Deaf, block, run, scope, start, stream
 from tests.engine.drive import response as asgi_response
 from tests.engine.fake_clock import settle
 
@@ -108,13 +108,6 @@ def test_frame_stays_in_the_buffer_until_its_send_has_returned() -> None:
 
 def test_source_is_not_pulled_again_when_a_send_swallows_the_cancellation() -> None:
     """A server whose send returns normally after a cancellation does not keep the stream alive."""
-
-    class Deaf(Client):
-        async def send(self, event: Any) -> None:
-            try:
-                await super().send(event)
-            except asyncio.CancelledError:
-                self.events.append(event)
 
     async def work() -> None:
         client = Deaf()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamkit._engine.async_pump import AsyncPump
-from tests.engine.drive import Client, block, run, start
+from tests.engine.drive import Client, Deaf, block, run, start
 
 
 class Source:
@@ -48,17 +48,6 @@ class Interrupted(Client):
             self.send_error = asyncio.CancelledError()
             raise self.send_error
         self.events.append(event)
-
-
-class Deaf(Client):
-    """A client whose server does not hear that it is cancelled."""
-
-    async def send(self, event: Any) -> None:
-        """Return after a cancellation, as if nothing were."""
-        try:
-            await super().send(event)
-        except asyncio.CancelledError:
-            self.events.append(event)
 
 
 @pytest.fixture(autouse=True)
