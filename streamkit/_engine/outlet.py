@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from streamkit._engine.delivery import DONE, DeliveryFailed, stepping
-from streamkit._engine.message import BODY
+from streamkit._engine.message import body_of
 from streamkit._engine.sender import Sender
 from streamkit._engine.stream import Stream
 
@@ -65,7 +65,7 @@ class Outlet(Sender):
         if chunk:
             self.sending = True
             try:
-                await send({"type": BODY, "body": chunk, "more_body": True})
+                await send(body_of(chunk, more=True))
             except BaseException as exc:
                 self.failed(exc)
         del frames[:count]

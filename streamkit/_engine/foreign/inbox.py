@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from streamkit._engine.message import Message, Receive
+from streamkit._engine.message import DISCONNECT, Message, Receive
 from streamkit._engine.register import logger
 from streamkit._engine.transport import transport_of
-
-DISCONNECT = "http.disconnect"
 
 
 class Inbox:
