@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator
 from types import coroutine as awaitable
 from typing import Any
 
 DONE = object()
-"""What `next` is to return for what `stepping` has stepped to its end."""
+"""What `next` is to return at the end of what it steps, which costs a tenth of a StopIteration."""
 
 
 class DeliveryFailed(Exception):
@@ -20,16 +20,10 @@ class ClientLeft(DeliveryFailed):
 
 
 @awaitable
-def stepping(running: Coroutine[Any, Any, object]) -> Generator[Any, Any, None]:
-    """Return what steps a coroutine: `next(…, DONE)` tells the end of it, which costs a tenth of a StopIteration."""
-    yield from running
-
-
-@awaitable
 def noting_waits(
     running: Generator[Any, Any, None], note: Callable[[], object], run: Callable[..., Any]
 ) -> Generator[Any, Any, None]:
-    """Run what `stepping` steps inside the present task, each step by `run`, and call `note` whenever it waits."""
+    """Run `running` inside the present task, each step by `run`, and call `note` whenever it waits."""
     thrown: BaseException | None = None
     while True:
         try:

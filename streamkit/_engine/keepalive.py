@@ -11,11 +11,12 @@ from bisect import bisect_right, insort
 from collections.abc import Generator
 from contextvars import Context
 from functools import partial
+from math import inf
 from time import perf_counter
 from typing import Any
 
 from streamkit._engine.clock import Clock, Timer
-from streamkit._engine.delivery import noting_waits
+from streamkit._engine.delivery import DONE, noting_waits
 from streamkit._engine.register import register
 from streamkit._engine.stream import FIRST_KEEPALIVE
 
@@ -27,7 +28,7 @@ SLICE = 0.001
 
 
 class Keepalive:
-    """What sends for one stream: on its loop `fill` is called, in `context`, after `interval` seconds of silence.
+    """What sends for one stream: a filler on its loop, in `context`, after `interval` seconds of silence.
 
     Data that is sent costs no timer: who sends it sets `last_sent`, and the next look finds that.
     """
@@ -40,8 +41,16 @@ class Keepalive:
         self.look_at = self._since = 0.0
         self._rounds: Rounds | None = None
 
-    def fill(self) -> Generator[Any, Any, None] | None:
-        """Send a filler; return what is to be stepped on where that could not be done at once."""
+    def filling(self, begun: float) -> Generator[Any, Any, None] | None:
+        """Return what sends a filler when it is stepped in `context`; None where there is nothing to step.
+
+        Args:
+            begun: What `perf_counter` says.
+        """
+        raise NotImplementedError
+
+    def whole(self, running: Any, stepped: tuple[Any]) -> Any:
+        """Return what goes on with it once it has awaited `stepped[0]`."""
         raise NotImplementedError
 
     def start_fillers(self) -> None:
@@ -53,27 +62,32 @@ class Keepalive:
             loop, known, clock = asyncio.get_running_loop(), register().rounds, self.clock
             self._since, key = clock.now(), (id(loop), id(clock))
             self._rounds = known.get(key) or known.setdefault(key, Rounds(loop, clock))
-            self.is_due()
+            self.is_due(self._since)
 
     def stop_fillers(self) -> None:
-        """Never call `fill` again."""
+        """Never ask for one again."""
         self._interval = None
         if self._rounds is not None:
             self._rounds.leave(self)
             self._rounds = None
 
-    def is_due(self) -> bool:
-        """Tell whether a filler is to be sent now, and wait for the next look."""
+    def is_due(self, now: float) -> bool:
+        """Tell whether a filler is to be sent `now`, and wait for the next look."""
         if self._interval is None or self._rounds is None:
             return False
-        now, since, patience = self.clock.now(), self.last_sent, self._interval
+        since, patience = self.last_sent, self._interval
         if since is None:
             since, patience = self._since, min(FIRST_KEEPALIVE, patience)
-        due = since + patience * (1 - EARLY) <= now
-        if due:
+        if due := since + patience * (1 - EARLY) <= now:
             self.last_sent, since, patience = now, now, self._interval
         self._rounds.enter(self, since + patience, patience * EARLY)
         return due
+
+
+_Group = dict[Keepalive, None]
+
+_NONE: tuple[float, _Group] = inf, {}
+"""No group: at no time."""
 
 
 class Rounds:
@@ -82,12 +96,21 @@ class Rounds:
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._loop, self._clock = loop, clock
         self._times: list[float] = []
-        self._groups: dict[float, dict[Keepalive, None]] = {}
+        self._groups: dict[float, _Group] = {}
+        self._latest = _NONE  # the group entered last: most that follow enter the same
         self._timer: Timer | None = None
         self._filling: set[asyncio.Task[None]] = set()
 
     def enter(self, keepalive: Keepalive, time: float, early: float) -> None:
         """Have a stream looked at then, or that much too early."""
+        at, group = self._latest
+        if not time - early <= at <= time:
+            at, group = self._latest = self._group(time, early)
+        group[keepalive] = None
+        keepalive.look_at = at
+
+    def _group(self, time: float, early: float) -> tuple[float, _Group]:
+        """Return what is looked at then, or that much too early, and when."""
         before = bisect_right(self._times, time) - 1
         if before >= 0 and self._times[before] >= time - early:
             time = self._times[before]
@@ -95,8 +118,7 @@ class Rounds:
             insort(self._times, time)
             self._groups[time] = {}
             self._arm()
-        self._groups[time][keepalive] = None
-        keepalive.look_at = time
+        return time, self._groups[time]
 
     def leave(self, keepalive: Keepalive) -> None:
         """Look at a stream no more."""
@@ -109,7 +131,8 @@ class Rounds:
                 self._arm()
 
     def _arm(self) -> None:
-        """Set the timer to the first of all times."""
+        """Set the timer to the first of all times, which have changed."""
+        self._latest = _NONE
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -133,12 +156,15 @@ class Rounds:
 
     async def _fill(self, group: list[Keepalive]) -> None:
         """Send what is due; the others need not wait for a client that takes its filler slowly."""
-        until = perf_counter() + SLICE
+        now, begun = self._clock.now(), perf_counter()
+        until = begun + SLICE
         try:
-            while group and perf_counter() < until:
+            while group and begun < until:
                 keepalive = group.pop()
-                run = keepalive.context.run
-                if keepalive.is_due() and (filling := run(keepalive.fill)) is not None:
-                    await noting_waits(filling, partial(self._go_on, group), run)
+                if keepalive.is_due(now) and (filling := keepalive.filling(begun)) is not None:
+                    run = keepalive.context.run
+                    if (awaited := run(next, filling, DONE)) is not DONE:
+                        await noting_waits(keepalive.whole(filling, (awaited,)), partial(self._go_on, group), run)
+                begun = perf_counter()
         finally:
             self._go_on(group)

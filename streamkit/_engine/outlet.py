@@ -11,8 +11,8 @@ from collections.abc import Generator
 from time import perf_counter
 from typing import Any
 
-from streamkit._engine.delivery import DONE, DeliveryFailed, stepping
-from streamkit._engine.message import body_of
+from streamkit._engine.delivery import DeliveryFailed
+from streamkit._engine.message import BODY, Send, body_of
 from streamkit._engine.sender import Sender
 from streamkit._engine.stream import Stream
 
@@ -84,38 +84,45 @@ class Outlet(Sender):
 
     # -- beside the source's own task --------------------------------------------------------------------------
 
-    def fill(self) -> Generator[Any, Any, None] | None:
-        """Send the filler, unless data is to leave; return what is to be stepped on where it has not left at once."""
-        if self._busy_aside or self.frames:
-            return None
-        filling = stepping(self._flush_all_aside(self.stream.format.keepalive))
-        awaited = next(filling, DONE)
-        return None if awaited is DONE else self.whole(filling, (awaited,))
+    def filling(self, begun: float) -> Generator[Any, Any, None] | None:
+        """Return what sends the filler, unless a delivery is under way."""
+        send = self.ready
+        return None if send is None else self._fill(send, begun).__await__()
+
+    async def _fill(self, send: Send, begun: float) -> None:
+        filler, self.sending = self.stream.format.keepalive, True
+        try:
+            try:
+                await send({"type": BODY, "body": filler, "more_body": True})
+            except BaseException as exc:
+                self.failed(exc)
+            if self.sender is None:  # it left at once: so much of `sent` as is left then, which reads no clock
+                self.sending = False
+                if self._measures:
+                    self._life.bytes += len(filler)
+            else:
+                self.sent(filler, 0, begun)
+                await self._flush_all()
+        except DeliveryFailed as failure:
+            self.delivery_failed(failure)
 
     def flush_aside(self) -> None:
         """Send from a task of its own: the source is suspended, or silent."""
-        if self.frames and not self._busy_aside:
+        busy = self._aside is not None and not self._aside.done()
+        if self.frames and self.ready is not None and not busy and not self._ending:
             self._aside = self._loop.create_task(self._send_aside())
 
-    @property
-    def _busy_aside(self) -> bool:
-        """Whether nothing may be sent beside the source's own task, or something is sent already."""
-        task = self._aside
-        return self.ready is None or not (task is None or task.done()) or self._ending
-
     async def _send_aside(self) -> None:
-        await self.whole(self._flush_all_aside())
-
-    async def _flush_all_aside(self, filler: bytes = b"") -> None:
         try:
-            if filler:
-                await self.send_alone(filler)
-            while self.frames and not self._ending:
-                await self.flush()
+            await self.whole(self._flush_all())
         except DeliveryFailed as failure:
             self.delivery_failed(failure)
         finally:
             self._aside = None
+
+    async def _flush_all(self) -> None:
+        while self.frames and not self._ending:
+            await self.flush()
 
     def delivery_failed(self, failure: DeliveryFailed) -> None:
         """Be told that a delivery from aside has failed."""

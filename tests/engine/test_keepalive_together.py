@@ -33,8 +33,13 @@ class Sender(Keepalive):
 
     def __init__(self, clock: Clock, fill: Callable[[], None]) -> None:
         super().__init__(15, clock, copy_context())
-        self.fill = fill  # type: ignore[method-assign]
+        self._fill = fill
         self.start_fillers()
+
+    def filling(self, begun: float) -> Any:
+        """Fill where it is stepped."""
+        yield from ()
+        self._fill()
 
 
 async def open_silent(clock: FakeClock, *clients: Client, **policy: Any) -> list[asyncio.Task[None]]:
@@ -106,6 +111,20 @@ def test_streams_that_sent_one_after_the_other_are_looked_at_together() -> None:
         assert len(looks) == 1
         for sender in senders:
             sender.stop_fillers()
+
+    run(work())
+
+
+def test_stream_that_opens_when_all_others_have_left_is_looked_at() -> None:
+    """However soon it does: the group that the last of them was in is gone."""
+
+    async def work() -> None:
+        clock, filled = FakeClock(), list[int]()
+        Sender(clock, lambda: filled.append(1)).stop_fillers()
+        second = Sender(clock, lambda: filled.append(2))
+        await clock.advance(1)
+        assert filled == [2]
+        second.stop_fillers()
 
     run(work())
 
@@ -186,6 +205,7 @@ def test_filler_is_sent_in_the_context_of_its_own_stream() -> None:
         class Looking(Client):
             async def send(self, event: Any) -> None:
                 if event.get("body"):
+                    seen.append((WHO.get(), self.name))
                     await asyncio.sleep(0)
                     seen.append((WHO.get(), self.name))
                 await super().send(event)
@@ -200,7 +220,7 @@ def test_filler_is_sent_in_the_context_of_its_own_stream() -> None:
             tasks += await open_silent(clock, client)
         WHO.set("nobody")
         await clock.advance(1)
-        assert sorted(seen) == [("a", "a"), ("b", "b"), ("c", "c")]
+        assert sorted(seen) == [("a", "a"), ("a", "a"), ("b", "b"), ("b", "b"), ("c", "c"), ("c", "c")]
         await close(list(clients), tasks)
 
     run(work())

@@ -132,10 +132,10 @@ class Flow(Keepalive):
         else:
             self._limit = self.clock.call_later(self._loop, left, self._look)
 
-    def fill(self) -> None:
+    def filling(self, begun: float) -> None:
         """Send the filler, unless a message is on its way or the stream is inside an event."""
         if self.boundary.at and not self.delivering:
-            self._filling = self._loop.create_task(self._deliver_filler())
+            self._filling = self._loop.create_task(self._deliver_filler(), context=self.context)
 
     async def _deliver_filler(self) -> None:
         if not self.boundary.at or self.delivering:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -107,6 +108,32 @@ def test_filler_that_cannot_be_sent_ends_nothing() -> None:
         await task
 
     run(main())
+
+
+def test_filler_leaves_in_the_context_of_its_request() -> None:
+    """Where another middleware's `send` asks whose request it is, as it does for what the app sends."""
+    who: ContextVar[str] = ContextVar("who", default="nobody")
+
+    class Looking(Caller):
+        async def send(self, event: Any) -> None:
+            seen.append(who.get())
+            await super().send(event)
+
+    async def main() -> None:
+        clock, caller = FakeClock(), Looking()
+        who.set("ann")
+        task = begin(idle_after(head(), body(b"data: 1\n\n")), caller, clock=clock)
+        await caller.arrived(1)
+        who.set("bob")
+        await clock.advance(15)
+        assert caller.chunks == [b"data: 1\n\n", b":\n"]
+        caller.leave()
+        await clock.advance(1)
+        await task
+
+    seen: list[str] = []
+    run(main())
+    assert set(seen) == {"ann"}
 
 
 def test_filler_waits_for_no_send_and_no_send_overlaps_it() -> None:
