@@ -219,8 +219,10 @@ class EventStream(Format):
             if "\n" not in item and "\r" not in item and item.isascii():
                 return f"data: {item}\n\n".encode()
             lines = text_bytes(item)
+        elif kind is EncodedEvent:
+            return item.frames.get(self._writes) or self._shared(item)
         elif kind is Event or isinstance(item, Event):
-            return self._shared(item) if type(item) is EncodedEvent else self._fields(item)
+            return self._fields(item)
         else:
             if kind is dict:
                 self._look_at(item)
@@ -247,7 +249,7 @@ class EventStream(Format):
         return frame.replace(b"\ndata:", b"\nretry: %d\ndata:" % retry, 1)
 
     def _shared(self, event: EncodedEvent) -> bytes:
-        return event.frames.get(self._writes) or event.written(self._writes, lambda: self._fields(event))
+        return event.written(self._writes, lambda: self._fields(event))
 
     def _fields(self, event: Event) -> bytes:
         data, kind = event._data, type(event._data)

@@ -34,19 +34,20 @@ class Outbox:
 
     Attributes:
         items: To be read; what is sent next comes first.
+        size: Of its entries, in bytes.
     """
 
-    __slots__ = ("_size", "items", "limit")
+    __slots__ = ("items", "limit", "size")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.items: deque[tuple[Place, Entry] | Note] = deque()
-        self._size = 0
+        self.size = 0
 
     @property
     def has_room(self) -> bool:
         """Whether to put more of a replay here: half of the room is for what comes live, on other channels."""
-        return not self.items or self._size < self.limit // 2
+        return not self.items or self.size < self.limit // 2
 
     def note(self, note: Note) -> None:
         """Append a note."""
@@ -55,24 +56,24 @@ class Outbox:
     def put(self, place: Place, entry: Entry) -> bool:
         """Append an entry; False where there is too much now. One entry is never too much."""
         self.items.append((place, entry))
-        self._size += entry.size
-        return self._size <= self.limit or len(self.items) == 1
+        self.size += entry.size
+        return self.size <= self.limit or len(self.items) == 1
 
     def pop(self) -> None:
         """Remove the first."""
         item = self.items.popleft()
         if type(item) is tuple:
-            self._size -= item[1].size
+            self.size -= item[1].size
 
     def clear(self) -> None:
         """Drop everything."""
         self.items.clear()
-        self._size = 0
+        self.size = 0
 
     def drop_oldest(self) -> None:
         """Drop the oldest entries until there is not too much; notes are small, and stay."""
         notes: list[Note] = []
-        while self._size > self.limit and len(self.items) > 1:
+        while self.size > self.limit and len(self.items) > 1:
             item = self.items[0]
             if isinstance(item, Note):
                 notes.append(item)

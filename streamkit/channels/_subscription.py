@@ -125,7 +125,8 @@ class Subscription:
         if place.dropped:
             place.dropped = False
             return self._note(self._feed.overflow_note(place, entry))
-        self._outbox.pop()
+        self._items.popleft()
+        self._outbox.size -= entry.size
         place.sent = entry.position
         event = entry.event(place.checksum)
         return event if self._feed.single else event.with_id(self._feed.id())
