@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from time import perf_counter
 
 from streamkit._engine.life import Reason
@@ -39,6 +40,20 @@ class Meter:
         if self._chunk and self._measures:
             self._life.flushed(self._chunk, perf_counter() - self._gone)
             self._chunk = b""
+
+    def took(self, chunk: bytes, seconds: float) -> None:
+        """Take note that the host has taken `chunk`, and how long that was."""
+        if self._boundary is not None:
+            self._boundary.feed(chunk)
+        if self._measures:
+            self._life.flushed(chunk, seconds)
+
+    def last(self, chunk: bytes) -> Iterator[bytes]:
+        """Hand the last chunk to the host, where there is one; the stream is complete when it has been taken."""
+        if chunk:
+            yield self.gone(chunk)
+            self.back()
+        self.result = "completed"
 
     def ended(self, raised: BaseException) -> None:
         """Take note of what is raised to the host, in place of a chunk."""

@@ -50,45 +50,37 @@ class InlineBody:
 
 
 def _frames(stream: Stream, meter: Meter) -> Generator[bytes, None, None]:
+    """Yield a frame for each item, and take note of how long the server has it; all in one, as a call more is felt."""
     items, life, around = None, stream.life, ExitStack()
+    counts, leads = int(stream.counts), stream.leads
+    plain = stream.measures and stream.boundary is None
     error: Exception | None = None
     try:
         yield b"" if stream.interval is None else stream.format.keepalive  # the head goes out with it
-        try:
-            around.enter_context(stream.around.inline())
-            items = iter(stream.source)  # type: ignore[arg-type]
-            ended_early = yield from _measured(stream, items)
-            last = stream.last_words() if ended_early else stream.end_frame
-        except Exception as exc:
-            error, meter.result = exc, "error"
-            last = stream.failed(exc, life.frames)
-            error = None
-        if last:
-            yield meter.gone(last)
-            meter.back()
-        meter.result = "completed"
+        around.enter_context(stream.around.inline())
+        items = iter(stream.source)  # type: ignore[arg-type]
+        encode = stream.encoder()
+        for item in Resumed(items):
+            frame = encode(item)
+            life.frames += counts
+            if frame:
+                begun = perf_counter()
+                yield frame
+                taken = perf_counter() - begun
+                if plain and taken <= life.slowest_flush and not life.lacks_id:
+                    life.bytes += len(frame)
+                else:
+                    meter.took(frame, taken)
+            if leads and life.reason is not None and (stream.between_frames or not life.clean or life.overdue):
+                last = stream.last_words()
+                break
+        else:
+            last = stream.end_frame
+        yield from meter.last(last)
+    except Exception as exc:
+        error, meter.result = exc, "error"
+        last, error = stream.failed(exc, life.frames), None
+        yield from meter.last(last)
     finally:
         stream.close(items)
         around.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
-
-
-def _measured(stream: Stream, items: Iterator[object]) -> Generator[bytes, None, bool]:
-    """Yield a frame for each item, and take note of how long the server has it; tell whether the stream was ended."""
-    boundary, encode, life, leads = stream.boundary, stream.encoder(), stream.life, stream.leads
-    counts, measures = int(stream.counts), stream.measures
-    for item in Resumed(items):
-        frame = encode(item)
-        life.frames += counts
-        if frame:
-            begun = perf_counter()
-            yield frame
-            taken = perf_counter() - begun
-            if boundary is not None:
-                boundary.feed(frame)
-            if measures and (taken > life.slowest_flush or life.lacks_id):
-                life.flushed(frame, taken)
-            elif measures:  # what is left of `flushed` then, without a call that would be a tenth of all
-                life.bytes += len(frame)
-        if leads and life.reason is not None and (stream.between_frames or not life.clean or life.overdue):
-            return True
-    return False
