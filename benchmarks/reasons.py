@@ -21,8 +21,8 @@ _INLINE = (
     " `raw WSGI, texts framed` puts `data: ` before each text and does nothing else. `by hand: promises kept` looks for"
     " line breaks too, runs the source in the Context of its view, counts, measures by two readings of the clock how"
     " long the server takes, and sees whether the stream is to end, all in one function: no library that promises as"
-    " much can be nearer to the floor. In process, an item takes the floor 65 ns, the one by hand 345, and streamkit"
-    " 440: formats that can be exchanged, and a source that may fail. Under a server with threads a stream that has its"
+    " much can be nearer to the floor. In process, an item takes the floor 35 ns, the one by hand 305, and streamkit"
+    " 380: formats that can be exchanged, and a source that may fail. Under a server with threads a stream that has its"
     " keepalive runs in a thread of its own, and what is ready together leaves together."
 )
 _BURST = (
@@ -60,8 +60,9 @@ REASONS: dict[str, str] = {
         " around a source."
     ),
     "idle-cpu": (
-        "A filler passes the same limit and accounting as data, in the Context of its stream. All streams of a loop"
-        " share one timer, as in the raw app; that alone does not pay for what a slow client may not do to the others."
+        "A filler passes the same limit and accounting as data, in the Context of its stream, and the loop gets a turn"
+        " after each millisecond of them. All streams of a loop share one timer, as in the raw app. In process, a"
+        " filler takes the raw app 0.5 us, and streamkit 1.7."
     ),
     "fan-out-cpu": (
         "The target is not wrong, and what a channel promises does not stand in the way: the rows `by hand` in the"
