@@ -31,6 +31,7 @@ class Entry:
         sealed: Whether the channel takes nothing after it.
         key: The idempotency key it was published with; only the log looks at it.
         size: The bytes it is counted for.
+        shared: What `event` has returned, once it was called.
     """
 
     position: Position
@@ -39,7 +40,7 @@ class Entry:
     sealed: bool = False
     key: str | None = None
     size: int = field(init=False)
-    _event: EncodedEvent | None = field(default=None, init=False, repr=False)
+    shared: EncodedEvent | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.size = OVERHEAD + len(self.payload or b"")
@@ -55,9 +56,9 @@ class Entry:
 
     def event(self, checksum: str) -> EncodedEvent:
         """Return the event, with its position as id; the same object for all who subscribe to this channel alone."""
-        if self._event is None:
-            self._event = read_payload(self.payload or b"t\n", text_of(checksum, self.position))
-        return self._event
+        if self.shared is None:
+            self.shared = read_payload(self.payload or b"t\n", text_of(checksum, self.position))
+        return self.shared
 
 
 def write_payload(item: object, dumps: Dumps | None) -> bytes:

@@ -53,11 +53,15 @@ class Outbox:
         """Append a note."""
         self.items.append(note)
 
-    def put(self, place: Place, entry: Entry) -> bool:
-        """Append an entry; False where there is too much now. One entry is never too much."""
+    @property
+    def overflows(self) -> bool:
+        """Whether there is too much; one entry is never."""
+        return self.size > self.limit and len(self.items) > 1
+
+    def put(self, place: Place, entry: Entry) -> None:
+        """Append an entry."""
         self.items.append((place, entry))
         self.size += entry.size
-        return self.size <= self.limit or len(self.items) == 1
 
     def pop(self) -> None:
         """Remove the first."""
@@ -73,7 +77,7 @@ class Outbox:
     def drop_oldest(self) -> None:
         """Drop the oldest entries until there is not too much; notes are small, and stay."""
         notes: list[Note] = []
-        while self.size > self.limit and len(self.items) > 1:
+        while self.overflows:
             item = self.items[0]
             if isinstance(item, Note):
                 notes.append(item)

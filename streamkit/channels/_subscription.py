@@ -128,7 +128,7 @@ class Subscription:
         self._items.popleft()
         self._outbox.size -= entry.size
         place.sent = entry.position
-        event = entry.event(place.checksum)
+        event = entry.shared or entry.event(place.checksum)
         return event if self._feed.single else event.with_id(self._feed.id())
 
     async def _next_visible(self) -> Event | None:
