@@ -58,7 +58,7 @@ class StreamStats:
 OnClose = Callable[[Reason, StreamStats], object]
 
 
-@dataclass(slots=True, weakref_slot=True, eq=False)
+@dataclass(slots=True, weakref_slot=True, eq=False, repr=False, match_args=False)
 class Life:
     """One stream as the process knows it. Nothing happens before `open`; after `close` nothing more does."""
 

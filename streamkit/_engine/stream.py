@@ -69,7 +69,7 @@ class _Frames(Format):
         return item  # type: ignore[return-value]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Stream:
     """One source on its way to one client: made with the source, then bound to the options of a response."""
 

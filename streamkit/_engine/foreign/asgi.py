@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from streamkit._engine.clock import SYSTEM, Clock
-from streamkit._engine.foreign.guard import Guard, Shared
 from streamkit._engine.foreign.kinds import asks_for_stream
 from streamkit._engine.foreign.mark import KEY
 from streamkit._engine.foreign.options import MiddlewareOptions, check_app
@@ -60,7 +59,9 @@ class StreamingMiddleware:
         limit: StreamLimit | None = None,
         on_close: OnClose | None = None,
     ) -> None:
-        self._app = check_app(app, "an ASGI")
+        from streamkit._engine.foreign.guard import Guard, Shared  # a quarter of the import, for who has a middleware
+
+        self._app, self._guard = check_app(app, "an ASGI"), Guard
         self._shared = Shared(MiddlewareOptions(policy, limit, on_close, self._clock))
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -72,7 +73,7 @@ class StreamingMiddleware:
         if own is None:
             await self._app(scope, receive, send)
             return
-        guard = Guard(self._shared, own, scope, receive, send)
+        guard = self._guard(self._shared, own, scope, receive, send)
         scope[KEY] = guard
         if hides := _asks_for_stream(headers := scope.get("headers", ())):
             scope["headers"] = [pair for pair in headers if pair[0] != b"accept-encoding"]
