@@ -75,7 +75,7 @@ def cases(servers: Running, events: int) -> dict[str, Callable[[], tuple[float, 
 def measure(settings: Settings) -> Report:
     """Measure every framework."""
     with running(list(APPS)) as servers:
-        found = rounds(cases(servers, settings.pick(60_000, 3_000)), settings.pick(9, 1))
+        found = rounds(cases(servers, settings.pick(60_000, 3_000)), settings.pick(15, 1))
     rates = medians({name: [rate for rate, _ in values] for name, values in found.items()})
     report = Report(
         "Bursts, thousand events per second (in brackets: CPU us an event; the middle half of the rounds)",

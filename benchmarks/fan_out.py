@@ -83,7 +83,7 @@ def with_unread(servers: Running, crowds: dict[str, Crowd], rounds_: int) -> str
 def measure(settings: Settings) -> Report:
     """Measure every framework, and what was written by hand."""
     apps = APPS | BY_HAND
-    clients, rounds_ = settings.pick(CLIENTS, 20), settings.pick(25, 2)
+    clients, rounds_ = settings.pick(CLIENTS, 20), settings.pick(50, 2)
     raise_limit_of_files()
     with running(list(apps), apps) as servers, contextlib.ExitStack() as stack:
         crowds = {name: stack.enter_context(Crowd(server.port, "/sse/fan_out")) for name, server in servers.items()}

@@ -41,7 +41,7 @@ def cases(servers: Running, events: int) -> dict[str, Callable[[], float]]:
 def measure(settings: Settings) -> Report:
     """Measure every way."""
     with running(list(WSGI_APPS), WSGI_APPS) as servers:
-        found = rounds(cases(servers, settings.pick(60_000, 3_000)), settings.pick(15, 1))
+        found = rounds(cases(servers, settings.pick(60_000, 3_000)), settings.pick(45, 1))
     rates = medians(found)
     report = Report("Bursts under WSGI, gunicorn", ["", "thousand events per second", "middle half of the rounds"])
     report.rows = [[name, f"{rate / 1e3:,.1f}", f"±{spread(found[name]) * 50:.0f} %"] for name, rate in rates.items()]
