@@ -59,7 +59,7 @@ class StreamingMiddleware:
         limit: StreamLimit | None = None,
         on_close: OnClose | None = None,
     ) -> None:
-        from streamkit._engine.foreign.guard import Guard, Shared  # a quarter of the import, for who has a middleware
+        from streamkit._engine.foreign.guard import Guard, Shared  # who has no middleware waits for none of it
 
         self._app, self._guard = check_app(app, "an ASGI"), Guard
         self._shared = Shared(MiddlewareOptions(policy, limit, on_close, self._clock))
