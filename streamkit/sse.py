@@ -249,7 +249,7 @@ class EventStream(Format):
         return frame.replace(b"\ndata:", b"\nretry: %d\ndata:" % retry, 1)
 
     def _shared(self, event: EncodedEvent) -> bytes:
-        return event.written(self._writes, lambda: self._fields(event))
+        return event.written(self._writes, lambda: self._fields(event))  # not in `encode`: its items would be in cells
 
     def _fields(self, event: Event) -> bytes:
         data, kind = event._data, type(event._data)

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from streamkit._engine.delivery import DeliveryFailed
-from streamkit._engine.message import BODY, Send, body_of
+from streamkit._engine.message import Send, body_of
 from streamkit._engine.sender import Sender
 from streamkit._engine.stream import Stream
 
@@ -93,7 +93,7 @@ class Outlet(Sender):
         filler, self.sending = self.stream.format.keepalive, True
         try:
             try:
-                await send({"type": BODY, "body": filler, "more_body": True})
+                await send(body_of(filler, more=True))
             except BaseException as exc:
                 self.failed(exc)
             if self.sender is None:  # it left at once: so much of `sent` as is left then, which reads no clock
