@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
+import pytest
+
+from streamkit._engine import async_pump
 from streamkit._engine.clock import SYSTEM, Clock
 from streamkit._engine.response import StreamOptions
 from streamkit.asgi import EventStreamResponse
@@ -43,6 +46,11 @@ async def until(holds: Callable[[], bool]) -> None:
 def block() -> None:
     """Block the thread for 2 ms, the least that makes an item slow beyond doubt."""
     time.sleep(0.002)
+
+
+def no_item_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an async pump take every item for a quick one, however busy the machine is, and gather it."""
+    monkeypatch.setattr(async_pump, "perf_counter", lambda: 0.0)
 
 
 class Client:

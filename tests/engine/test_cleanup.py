@@ -264,6 +264,7 @@ def test_failing_receive_is_taken_for_a_client_that_has_left() -> None:
 
         async def receive() -> dict[str, Any]:
             await client.arrived(1)
+            await settle()  # the source waits, also where its first item was slow and has left before that
             raise RuntimeError("receive after disconnect")
 
         await asgi_response(log.items())(scope(), receive, client.send)

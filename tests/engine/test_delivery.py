@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamkit import StreamPolicy
-from tests.engine.drive import Client, Deaf, block, run, scope, start, stream
+from tests.engine.drive import Client, Deaf, block, no_item_is_slow, run, scope, start, stream
 from tests.engine.drive import response as asgi_response
 from tests.engine.fake_clock import settle
 
@@ -193,7 +193,7 @@ def test_send_that_fails_otherwise_is_the_servers_error_and_not_the_sources() ->
 
 def test_send_that_fails_while_the_source_waits_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The source need not come back for the error to be seen."""
-    monkeypatch.setattr("streamkit._engine.async_pump.perf_counter", lambda: 0.0)  # no item is slow: sent from aside
+    no_item_is_slow(monkeypatch)  # so it is sent from aside
 
     async def work() -> None:
         client = Client()

@@ -11,7 +11,7 @@ import streamkit
 from streamkit import NDJSON, StreamCutError, StreamPolicy
 from streamkit._engine.background import background_loop
 from streamkit.wsgi import _Response
-from tests.engine.drive import LIMIT, WSGIClient
+from tests.engine.drive import LIMIT, WSGIClient, no_item_is_slow
 from tests.engine.fake_clock import FakeClock
 from tests.engine.lives import NUMBERS, Burst, Ends, Fed, events, wait_for
 from tests.engine.opened import IDS, SSE
@@ -23,8 +23,11 @@ EVERYWHERE = pytest.mark.parametrize(
 
 @pytest.mark.parametrize("mode", ["sync", "asynchronous"])
 @pytest.mark.parametrize("size", [65_536, 100])
-def test_what_was_encoded_for_wsgi_before_the_cut_is_sent_once(mode: str, size: int) -> None:
+def test_what_was_encoded_for_wsgi_before_the_cut_is_sent_once(
+    mode: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also what the pump on our loop has gathered behind a full buffer."""
+    no_item_is_slow(monkeypatch)
     burst, ends = Burst(), Ends()
     policy = StreamPolicy(drain="cut", buffer_size=size, grace=60)
     client = WSGIClient(getattr(burst, mode)(), policy=policy, on_close=ends)

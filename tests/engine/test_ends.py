@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from streamkit import NDJSON, EncodeError, Event, EventStream, JSONSeq, StreamPolicy, TextStream
-from streamkit._engine import async_pump
 from streamkit._format import Format
 from streamkit.asgi import _Response
-from tests.engine.drive import Client, WSGIClient, run, start, stream
+from tests.engine.drive import Client, WSGIClient, no_item_is_slow, run, start, stream
 
 END = Event("", event="done")
 FORMATS: list[tuple[Format, bytes, bytes]] = [
@@ -158,7 +157,7 @@ def test_item_that_cannot_be_encoded_is_named_by_its_index(wrong: object) -> Non
 
 def test_error_before_the_source_first_suspends_leaves_the_answer_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was sent, so a 403 is still a 403; for sync sources too, when they refuse at once."""
-    monkeypatch.setattr(async_pump, "perf_counter", lambda: 0.0)  # an item that is slow to come leaves at once
+    no_item_is_slow(monkeypatch)  # one that is leaves at once
 
     async def refused() -> AsyncIterator[str]:
         raise PermissionError
