@@ -64,9 +64,19 @@ class Ending:
 
     def note_generators(self) -> None:
         """Remember what the app iterates, to close what it leaves open."""
+        self._note_generators(self._tasks())
+
+    def note_generators_soon(self) -> None:
+        """Do so when the task that calls waits; anyio is asked for its tasks now, since it tells only a task."""
+        self._loop.call_soon(self._note_generators, self._tasks())
+
+    def _tasks(self) -> list[Task]:
+        relatives = self._families.relatives(self._sender(), self._own, self._since)
+        return [*self._senders, *(task for task, _ in relatives)]
+
+    def _note_generators(self, tasks: list[Task]) -> None:
         present = asyncio.current_task()
-        relatives = [task for task, _ in self._families.relatives(self._sender(), self._own, self._since)]
-        for task in (*self._senders, *relatives):
+        for task in tasks:
             if task is not present and not task.done():
                 for generator in generators_of(task):
                     self._generators.setdefault(id(generator), generator)

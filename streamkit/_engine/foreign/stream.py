@@ -165,7 +165,7 @@ class ForeignStream:
 
     async def _refuse(self) -> None:
         if self._hold is not None and not self._hold.done():
-            self.loop.call_soon(self.ending.note_generators)  # this task waits then
+            self.ending.note_generators_soon()
             await asyncio.shield(self._hold)
         await asyncio.sleep(0)  # an app that sends on all the same freezes nobody
         raise ConnectionResetError(errno.ECONNRESET, "the client has left")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+import anyio
 import pytest
 from anyio import BrokenResourceError, create_memory_object_stream, create_task_group
 from starlette.requests import ClientDisconnect
@@ -301,6 +302,44 @@ def test_receive_that_fails_is_taken_for_a_client_that_left() -> None:
 
     run(main())
     assert notes == ["cleaned up"]
+
+
+def test_generator_that_begins_after_its_client_has_left_is_closed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long after: anyio tells only a task what tasks there are, and nobody is asked outside of one."""
+    kept: list[Any] = []
+    go, asked = asyncio.Event(), anyio.get_running_tasks
+
+    def tasks() -> list[anyio.TaskInfo]:
+        if asyncio.current_task() is None:  # where sniffio is installed
+            raise RuntimeError("not in a task")
+        return asked()
+
+    async def numbers() -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(head())
+        await go.wait()
+        kept.append(numbers())
+        async for item in kept[0]:
+            await send(body(item))
+
+    async def main() -> None:
+        monkeypatch.setattr(anyio, "get_running_tasks", tasks)
+        monkeypatch.setattr("streamkit._engine.foreign.tasks.KEEP", 0)
+        clock, caller, failed = FakeClock(), Caller(), []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+        task = begin(app, caller, clock=clock)
+        await caller.began(2)
+        caller.leave()
+        await settle()
+        go.set()
+        await clock.advance(1)
+        await task
+        assert failed == []
+        assert kept[0].ag_frame is None
+
+    run(main())
 
 
 def test_stream_that_begins_as_another_ends_is_closed_too() -> None:
