@@ -11,7 +11,7 @@ PATHS := streamkit tests $(wildcard examples benchmarks .ci)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test soak bench audit lint types imports coverage check clean
+.PHONY: demo test stalls soak bench audit lint types imports coverage check clean
 
 demo: .venv/.demo ## the chat example: prints a URL and a curl line
 	$(PY) examples/flask/app.py
@@ -22,6 +22,9 @@ test: .venv/.stamp ## the whole suite, with coverage data for `make coverage`
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not chaos" --cov --cov-append --cov-report= \
 		$(WAITING:%=--ignore=tests/%)
 	$(PY) -m pytest -n 3 -m "chaos and not soak" tests/chaos
+
+stalls: .venv/.stamp ## the suite in processes that stall, to find what depends on time
+	PYTHONPATH=tests/rig/stalls $(PY) -m pytest -n $(WAITERS) --dist loadgroup -m "not soak and not chaos"
 
 soak: .venv/.stamp .venv/.fuzz ## streams dropped by the thousand, servers and logs killed, inputs sought that break; an hour
 	$(PY) -m pytest -m soak
