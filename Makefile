@@ -1,9 +1,11 @@
 # `make demo` and `make test` make their own .venv; all they need is Python 3.11 or later with pip.
 PYTHON ?= python3
-# The tests of real servers wait more than they compute. WAITING do little else: 4 workers use one core.
+# Those of the contract wait for servers, and compute little; what they cover, others cover in process.
+WAITERS ?= 12
+# Those of MEASURING judge by the time at which bytes come: the machine must have time to spare.
+MEASURERS ?= 6
+MEASURING := doctor proxies
 WORKERS ?= 4
-WAITERS ?= 6
-WAITING := contract doctor proxies
 PY := .venv/bin/python
 # Some images set it. Here hundreds of processes import the same files, which are to be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,13 +20,14 @@ demo: .venv/.demo ## the chat example: prints a URL and a curl line
 
 test: .venv/.stamp ## the whole suite, with coverage data for `make coverage`
 	rm -f .coverage .coverage.*
-	$(PY) -m pytest -n $(WAITERS) --dist loadgroup -m "not soak" --cov --cov-report= $(WAITING:%=tests/%)
+	$(PY) -m pytest -n $(WAITERS) --dist loadgroup -m "not soak" tests/contract
+	$(PY) -m pytest -n $(MEASURERS) --dist loadgroup -m "not soak" --cov --cov-report= $(MEASURING:%=tests/%)
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not chaos" --cov --cov-append --cov-report= \
-		$(WAITING:%=--ignore=tests/%)
+		$(patsubst %,--ignore=tests/%,contract $(MEASURING))
 	$(PY) -m pytest -n 3 -m "chaos and not soak" tests/chaos
 
 stalls: .venv/.stamp ## the suite in processes that stall, to find what depends on time
-	PYTHONPATH=tests/rig/stalls $(PY) -m pytest -n $(WAITERS) --dist loadgroup -m "not soak and not chaos"
+	PYTHONPATH=tests/rig/stalls $(PY) -m pytest -n $(MEASURERS) --dist loadgroup -m "not soak and not chaos"
 
 soak: .venv/.stamp .venv/.fuzz ## streams dropped by the thousand, servers and logs killed, inputs sought that break; an hour
 	$(PY) -m pytest -m soak
