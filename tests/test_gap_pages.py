@@ -29,6 +29,7 @@ pytestmark = [
 ]
 
 SHOW = "<script>window.shown = []; const show = (order) => shown.push(order.number)</script>"
+RELOADED = "performance.getEntriesByType('navigation')[0].type === 'reload'"
 BEGUN = "source.addEventListener('cursor', () => { window.begun = true })\n</script>"
 
 
@@ -97,7 +98,7 @@ def test_page_of_resume_goes_on_where_it_was_rendered(browser: Browser) -> None:
     with served(app) as url:
         page = browser.new_page()
         page.goto(url)
-        page.wait_for_function("window.shown?.includes(7)", timeout=20_000)
+        page.wait_for_function(f"{RELOADED} && window.shown?.includes(7)", timeout=20_000)
         assert list(positions) == []
         page.close()
     elsewhere(channels.close)
