@@ -193,14 +193,15 @@ def test_browser_that_has_seen_the_end_stops_at_204(tmp_path: Path) -> None:
         answers: list[int] = []
         page.on("response", lambda response: answers.append(response.status) if "/read/" in response.url else None)
         page.goto(f"{running.url}/")
-        page.evaluate(
-            """() => {
-                window.got = []
-                window.source = new EventSource("/read/k")
-                source.onmessage = event => got.push(event.data)
-                source.addEventListener("done", () => got.push("done"))
-            }"""
-        )
+        with page.expect_response(lambda response: response.status == 204, timeout=20_000):
+            page.evaluate(
+                """() => {
+                    window.got = []
+                    window.source = new EventSource("/read/k")
+                    source.onmessage = event => got.push(event.data)
+                    source.addEventListener("done", () => got.push("done"))
+                }"""
+            )
         page.wait_for_function("source.readyState === EventSource.CLOSED", timeout=20_000)
         assert page.evaluate("got") == ["ann", "end", "done"]
         assert answers == [200, 204]
