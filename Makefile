@@ -1,6 +1,6 @@
 # `make demo` and `make test` make their own .venv; all they need is Python 3.11 or later with pip.
 PYTHON ?= python3
-# Those of the contract wait for servers, and compute little; what they cover, others cover in process.
+# The tests of the contract wait for servers, and compute little; what they cover, others cover in process.
 WAITERS ?= 12
 # Those of MEASURING judge by the time at which bytes come: the machine must have time to spare.
 MEASURERS ?= 6

@@ -27,7 +27,7 @@ from tests.chaos.resting import MOST_MORE, excess, growth
 from tests.chaos.stage import Stage
 from tests.chaos.visitors import COUNT, COUNT_IN_THREAD, WAYS, Counting, Visitor
 from tests.rig.apps.numbers import NUMBERS
-from tests.rig.resources import Resources
+from tests.rig.resources import ONE_ARENA, Resources
 from tests.rig.servers import Server, ServerKind, free_port
 
 RATE = 4.0
@@ -58,12 +58,8 @@ class EnduranceStage(Stage):
         app: What.
     """
 
-    # Of one arena of memory the parts that lie idle are not counted as growth: see tests/contract/test_soak.py.
     # Each thread keeps small pieces that it has freed, which would count as in use: more and more of them, for hours.
-    environment = {  # noqa: RUF012 - a constant
-        "MALLOC_ARENA_MAX": "1",
-        "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0",
-    }
+    environment = {**ONE_ARENA, "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"}  # noqa: RUF012
 
     def __init__(self, seed: int, home: Path, kind: ServerKind, app: str) -> None:
         super().__init__(seed)

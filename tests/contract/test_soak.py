@@ -17,17 +17,13 @@ import pytest
 from tests.rig.http import HTTPStream
 from tests.rig.recorder import RELEASED
 from tests.rig.requirements import needs
-from tests.rig.resources import Resources
+from tests.rig.resources import ONE_ARENA, Resources
 from tests.rig.servers import SERVERS, Server, ServerKind
 from tests.rig.stream import Stalled
 
 # How many streams a server can hold at a time, where that is not a matter of memory.
 AT_A_TIME = {"gunicorn-sync": 1, "gunicorn-gthread": 12, "granian-wsgi": 12, "waitress": 12, "werkzeug": 50}
 MANY = 100
-
-# glibc gives threads arenas of their own and never merges them: measured on waitress, memory grew from round to round
-# by what lay idle in them while the interpreter's own blocks stood still; with one arena it stands still as well.
-ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
 
 MODERATE = ("sync/ticking", "async/ticking", "sync/finite")
 FAST = ("sync/flood", "async/flood", "sync/spinning", "async/spinning")

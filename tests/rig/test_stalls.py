@@ -10,7 +10,7 @@ from pathlib import Path
 STALLS = Path(__file__).with_name("stalls")
 
 LATE = """
-import asyncio, sys, sitecustomize
+import asyncio, sitecustomize
 sitecustomize.OFTEN, stalls = 1, []
 sitecustomize.time.sleep = stalls.append
 asyncio.run(asyncio.sleep(0))
